@@ -10,10 +10,17 @@ export default defineConfig({
   resolve: { conditions: ['opsledger-source'] },
   ssr: { resolve: { conditions: ['opsledger-source'], externalConditions: ['opsledger-source'] } },
   test: {
+    // One Postgres for the whole run; each test file takes a database of its own from it.
+    globalSetup: ['packages/testing/src/vitest/global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     projects: [
       project('core', 'packages/core'),
       project('dedupe', 'packages/dedupe'),
       project('seed', 'packages/seed'),
+      project('testing', 'packages/testing'),
     ],
   },
 })

@@ -23,6 +23,84 @@ export class InvalidOptionError extends OpsLedgerError {
   }
 }
 
+/** Neither a run id nor a fingerprint says which work a job is. It would make all jobs of a type one job. */
+export class MissingIdentityError extends OpsLedgerError {
+  readonly code = 'missing_identity'
+  readonly type: string
+
+  constructor(type: string) {
+    super(
+      `A job of type ${JSON.stringify(type)} has neither a run id nor a fingerprint, so nothing tells it from ` +
+        'another. Give the operation a `fingerprint` (or a `runId` that finds one in every payload).',
+    )
+    this.type = type
+  }
+}
+
+/** A run id that belongs to another scope or type. Nothing was written, and nothing of that run is told. */
+export class ScopeMismatchError extends OpsLedgerError {
+  readonly code = 'scope_mismatch'
+  readonly runId: string
+
+  constructor(runId: string) {
+    super(
+      `Run ${runId} does not belong to the scope and type of this delivery. Nothing was written. ` +
+        'Check which run id the dispatcher put into the payload.',
+    )
+    this.runId = runId
+  }
+}
+
+/** The claim of a running attempt is no longer its own: the reason of its signal, and the refusal of its late writes. */
+export class ClaimLostError extends OpsLedgerError {
+  readonly code = 'claim_lost'
+  readonly runId: string | null
+  readonly fence: number
+
+  constructor(runId: string | null, fence: number, why: string, options?: ErrorOptions) {
+    super(
+      `The claim of ${runId === null ? 'this job' : `run ${runId}`} (fence ${fence}) is lost: ${why}`,
+      options,
+    )
+    this.runId = runId
+    this.fence = fence
+  }
+}
+
+/** The database could not be reached, or stayed away beyond the bound. Nothing is lost: the queue delivers again. */
+export class DatabaseUnavailableError extends OpsLedgerError {
+  readonly code = 'database_unavailable'
+}
+
+/** The database answered and refused these settings: a wrong password, an unknown database or role. */
+export class DatabaseRefusedError extends OpsLedgerError {
+  readonly code = 'database_refused'
+}
+
+/** The schema is not there, or older than this version of the code. */
+export class MissingMigrationError extends OpsLedgerError {
+  readonly code = 'missing_migration'
+}
+
+/** The schema has migrations that this version of the code does not know. */
+export class NewerSchemaError extends OpsLedgerError {
+  readonly code = 'newer_schema'
+}
+
+/** The ledger was closed: it takes no more work. The reason of the signals of what still ran then. */
+export class LedgerClosedError extends OpsLedgerError {
+  readonly code = 'ledger_closed'
+
+  constructor() {
+    super('This ledger is closed and takes no more work. Stop the queue worker before closing its ledger.')
+  }
+}
+
+/** A count that cannot be: beyond the set total, below what is counted already, or after the attempt ended. */
+export class CountError extends OpsLedgerError {
+  readonly code = 'impossible_count'
+}
+
 /** A short, single-line picture of a value for a message; never throws and never shows more than 80 characters. */
 function show(value: unknown): string {
   let text: string

@@ -1,0 +1,85 @@
+import { DatabaseRefusedError, DatabaseUnavailableError } from '../errors.ts'
+import type { ConnectionSettings } from './executor.ts'
+
+const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03', '57P04'])
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+])
+const CONNECTION_MESSAGES =
+  /Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|not queryable|Client was closed|server closed the connection/i
+const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505'])
+const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', '42501'])
+
+export function sqlState(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : null
+}
+
+/** The connection, not the statement, failed: whether it took effect is unknown. */
+export function isConnectionError(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailableError) return true
+  const code = sqlState(error)
+  if (code !== null && (CONNECTION_STATES.has(code) || CONNECTION_CODES.has(code) || /^08...$/.test(code)))
+    return true
+  if (error instanceof AggregateError) return error.errors.some(isConnectionError)
+  return error instanceof Error && CONNECTION_MESSAGES.test(error.message)
+}
+
+/** Somebody else was faster: the same call may succeed when it is sent again. Nothing of it took effect. */
+export function isConflict(error: unknown): boolean {
+  const code = sqlState(error)
+  return code !== null && CONFLICT_STATES.has(code)
+}
+
+/** A statement of ours ran under a stricter isolation level than it needs (see `requireReadCommitted`). */
+export function isWrongIsolation(error: unknown): boolean {
+  return sqlState(error) === 'OL001'
+}
+
+/** The error for a host that cannot be served: says where, as whom, what happened and what to check. No password. */
+export function connectionProblem(error: unknown, settings: ConnectionSettings | null): Error {
+  const where = describeSettings(settings)
+  const why = error instanceof Error ? error.message || (sqlState(error) ?? error.name) : 'unknown error'
+  const code = sqlState(error)
+  const suffix = code === null || why.includes(code) ? '' : ` (${code})`
+  if (code !== null && REFUSAL_STATES.has(code)) {
+    return new DatabaseRefusedError(
+      `Postgres at ${where} refused the connection: ${why}${suffix}. Check user, password and database name.`,
+      { cause: error },
+    )
+  }
+  if (isConnectionError(error)) {
+    return new DatabaseUnavailableError(
+      `Postgres at ${where} cannot be reached: ${why}${suffix}. Check that it runs and that host and port are right.`,
+      { cause: error },
+    )
+  }
+  return error instanceof Error ? error : new DatabaseUnavailableError(`Postgres at ${where}: ${why}`)
+}
+
+export function describeSettings(settings: ConnectionSettings | null): string {
+  if (settings === null) return "the host's Kysely instance"
+  let { host, port, database, user } = settings
+  if (settings.connectionString !== undefined) {
+    try {
+      const url = new URL(settings.connectionString)
+      host = url.hostname || host
+      port = url.port === '' ? port : Number(url.port)
+      database = decodeURIComponent(url.pathname.slice(1)) || database
+      user = decodeURIComponent(url.username) || user
+    } catch {
+      return 'the given connection string'
+    }
+  }
+  return `${host ?? 'localhost'}:${port ?? 5432}/${database ?? ''}${user === undefined ? '' : ` as ${user}`}`
+}

@@ -1,0 +1,72 @@
+import type { Kysely } from 'kysely'
+import type { RunRow } from '../run.ts'
+
+export interface LedgerTables {
+  operation_run: RunRow
+}
+
+/**
+ * How the library talks to its schema: by calling the functions that the migrations put there. One call is one
+ * statement in a READ COMMITTED transaction of its own; arguments and answer travel as text and JSON, so the type
+ * parsers of a host's own driver have no say in it.
+ */
+export interface Executor {
+  /** Whether the library opened these connections itself. */
+  readonly isOwn: boolean
+  /** Settings for another connection to the same database, when they are known. */
+  readonly settings: ConnectionSettings | null
+  /** For reads, migrations and the host's own writes. */
+  readonly kysely: Kysely<LedgerTables>
+  call(name: string, args: readonly unknown[], timeoutMs?: number): Promise<unknown>
+  /** Runs a statement outside the hot path and returns its rows. */
+  query<R>(text: string, values?: readonly unknown[]): Promise<R[]>
+  /** Looks at the server once, and from then on calls it as it needs to be called. */
+  inspect(): Promise<ServerFacts>
+  close(): Promise<void>
+}
+
+/** The part of pg's client settings that this library reads; the rest is passed through as it is. */
+export interface ConnectionSettings {
+  readonly connectionString?: string
+  readonly host?: string
+  readonly port?: number
+  readonly database?: string
+  readonly user?: string
+  readonly password?: string | (() => string | Promise<string>)
+  readonly [setting: string]: unknown
+}
+
+export interface ServerFacts {
+  readonly versionNumber: number
+  /** False when the role or database defaults to a stricter level: then every call opens its own transaction. */
+  readonly defaultsToReadCommitted: boolean
+  /** The server process is not the one that greeted this connection: there is a pooler in between. */
+  readonly isBehindPooler: boolean
+}
+
+export const INSPECT_SERVER = `
+  select current_setting('server_version_num') as version, pg_backend_pid() as pid,
+    current_setting('default_transaction_isolation') as isolation`
+
+export interface ServerRow {
+  version: string
+  pid: number
+  isolation: string
+}
+
+/** Longer than a slow commit or a checkpoint stall, shorter than a lease: a call that hangs is a lost connection. */
+export const DEFAULT_CALL_TIMEOUT_MS = 8_000
+
+export function callText(schema: string, name: string, argumentCount: number): string {
+  const parameters = Array.from({ length: argumentCount }, (_, index) => `$${index + 1}`)
+  return `select ${quoteName(schema)}.${quoteName(name)}(${parameters.join(', ')})::text as answer`
+}
+
+export function parseAnswer(rows: readonly { answer: string | null }[]): unknown {
+  const text = rows[0]?.answer ?? null
+  return text === null ? null : JSON.parse(text)
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,129 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { publish } from '../events.ts'
+import { connectionProblem, isConnectionError, isWrongIsolation, sqlState } from './database-error.ts'
+import {
+  type ConnectionSettings,
+  callText,
+  DEFAULT_CALL_TIMEOUT_MS,
+  type Executor,
+  INSPECT_SERVER,
+  type LedgerTables,
+  parseAnswer,
+  type ServerFacts,
+  type ServerRow,
+} from './executor.ts'
+
+/** Enough for a settlement in flight, a renewal, a read and a host transaction at once. */
+export const DEFAULT_CONNECTIONS = 4
+
+/** Longer than a failover's first refused connects take to turn into accepted ones on a healthy network. */
+const CONNECT_TIMEOUT_MS = 5_000
+
+/** Connections that the library opens and owns; nothing of the host's pool is borrowed or changed. */
+export function createOwnExecutor(
+  schema: string,
+  settings: ConnectionSettings,
+  maxConnections = DEFAULT_CONNECTIONS,
+): Executor {
+  const pool = new pg.Pool({
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: 'opsledger work',
+    ...settings,
+    max: maxConnections,
+    min: 0,
+    allowExitOnIdle: true,
+  })
+  // An idle connection that the server closes is replaced at the next call; without a listener it ends the process.
+  pool.on('error', () => {})
+  const kysely = new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
+  let opensTransactions = false
+  let prepares = true
+
+  const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+    let client: pg.PoolClient
+    try {
+      client = await pool.connect()
+    } catch (error) {
+      throw connectionProblem(error, settings)
+    }
+    // A checked-out client without a listener takes the process down when the server closes it.
+    let broken: Error | null = null
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
+    try {
+      return await work(client)
+    } catch (error) {
+      if (isConnectionError(error)) broken = error as Error
+      throw error
+    } finally {
+      client.off('error', onError)
+      client.release(broken ?? undefined)
+    }
+  }
+
+  const executor: Executor = {
+    isOwn: true,
+    settings,
+    kysely,
+    async call(name, args, timeoutMs = DEFAULT_CALL_TIMEOUT_MS) {
+      const query = {
+        ...(prepares ? { name: `opsledger:${schema}.${name}` } : {}),
+        text: callText(schema, name, args.length),
+        values: args as unknown[],
+        query_timeout: timeoutMs,
+      }
+      try {
+        return await withClient(async (client) => {
+          if (!opensTransactions) return parseAnswer((await client.query(query)).rows)
+          await client.query('begin isolation level read committed')
+          try {
+            const { rows } = await client.query(query)
+            await client.query('commit')
+            return parseAnswer(rows)
+          } catch (error) {
+            if (!isConnectionError(error)) await client.query('rollback')
+            throw error
+          }
+        })
+      } catch (error) {
+        if (isWrongIsolation(error) && !opensTransactions) {
+          opensTransactions = true
+          return executor.call(name, args, timeoutMs)
+        }
+        publish('opsledger:database.error', {
+          schema,
+          operation: name,
+          code: sqlState(error),
+          willRetry: isConnectionError(error),
+        })
+        throw error
+      }
+    },
+    async query<R>(text: string, values: readonly unknown[] = []) {
+      const { rows } = await withClient((client) => client.query(text, values as unknown[]))
+      return rows as R[]
+    },
+    async inspect() {
+      return withClient(async (client) => {
+        const row = (await client.query<ServerRow>(INSPECT_SERVER)).rows[0]!
+        const { processID } = client as pg.PoolClient & { processID?: number | null }
+        const facts: ServerFacts = {
+          versionNumber: Number(row.version),
+          defaultsToReadCommitted: row.isolation === 'read committed',
+          isBehindPooler: processID !== row.pid,
+        }
+        opensTransactions = !facts.defaultsToReadCommitted
+        prepares = !facts.isBehindPooler
+        return facts
+      })
+    },
+    async close() {
+      await kysely.destroy()
+    },
+  }
+  return executor
+}

@@ -1,0 +1,43 @@
+import { DatabaseUnavailableError } from '../errors.ts'
+import { isConflict, isConnectionError } from './database-error.ts'
+
+/** A conflict is over as soon as the other side commits; more rounds than this mean something else is wrong. */
+const MAX_CONFLICTS = 8
+const FIRST_PAUSE_MS = 5
+/** Often enough to notice that a restarted server is back, rarely enough not to storm it. */
+const MAX_PAUSE_MS = 250
+
+/**
+ * Sends again what failed without taking effect (a conflict) or with unknown effect (a lost connection; so only what
+ * is idempotent may be passed). Everything else is thrown as it is.
+ * @throws DatabaseUnavailableError when the database stayed away for `withinMs`
+ */
+export async function retrying<T>(
+  work: () => Promise<T>,
+  withinMs: number,
+  isCancelled = () => false,
+): Promise<T> {
+  const giveUpAt = performance.now() + withinMs
+  let conflicts = 0
+  for (let round = 0; ; round++) {
+    try {
+      return await work()
+    } catch (error) {
+      const isLost = isConnectionError(error)
+      if (!isLost && !(isConflict(error) && ++conflicts < MAX_CONFLICTS)) throw error
+      const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round) * (0.5 + Math.random() / 2)
+      if (isCancelled() || performance.now() + pauseMs > giveUpAt) {
+        if (!isLost || error instanceof DatabaseUnavailableError) throw error
+        throw new DatabaseUnavailableError(
+          `The database stayed away for ${withinMs} ms: ${(error as Error).message}`,
+          { cause: error },
+        )
+      }
+      await pause(pauseMs)
+    }
+  }
+}
+
+export function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs))
+}

@@ -1,0 +1,67 @@
+import type { CountBook } from './counts.ts'
+import type { Claim, Guard } from './guard.ts'
+
+/** An attempt that this process is executing. */
+export interface Execution {
+  readonly claim: Claim
+  readonly guard: Guard
+  readonly book: CountBook
+  readonly signal: AbortSignal
+  /** The first reason stays. */
+  abort(reason: Error): void
+  /** The claim is known to be taken: nothing this attempt writes will count. */
+  isLost: boolean
+}
+
+/** What this process executes now, by fence. */
+export interface Executions {
+  readonly size: number
+  add(claim: Claim, guard: Guard, book: CountBook): Execution
+  remove(execution: Execution): void
+  all(): Execution[]
+  /** Resolves when nothing executes, or after `withinMs`; answers with what still does. */
+  drained(withinMs: number): Promise<Execution[]>
+}
+
+export function createExecutions(): Executions {
+  const byFence = new Map<number, Execution>()
+  let onDrained: (() => void)[] = []
+
+  return {
+    get size() {
+      return byFence.size
+    },
+    add(claim, guard, book) {
+      const controller = new AbortController()
+      const execution: Execution = {
+        claim,
+        guard,
+        book,
+        signal: controller.signal,
+        abort: (reason) => controller.abort(reason),
+        isLost: false,
+      }
+      byFence.set(claim.fence, execution)
+      return execution
+    },
+    remove(execution) {
+      byFence.delete(execution.claim.fence)
+      if (byFence.size > 0) return
+      for (const resolve of onDrained) resolve()
+      onDrained = []
+    },
+    all: () => [...byFence.values()],
+    async drained(withinMs) {
+      if (byFence.size === 0) return []
+      let timer: NodeJS.Timeout | undefined
+      await Promise.race([
+        new Promise<void>((resolve) => onDrained.push(resolve)),
+        new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, withinMs)
+        }),
+      ])
+      clearTimeout(timer)
+      return [...byFence.values()]
+    },
+  }
+}

@@ -1,0 +1,68 @@
+import type { Delivery } from './delivery.ts'
+import type { JobIdentity } from './identity.ts'
+import type { PastAttempt, Run } from './run.ts'
+import type { Settlement } from './settlement.ts'
+import type { SettlementAnswer, Verdict } from './verdict.ts'
+
+/** The right to execute one identity now. Every later write must match its fence. */
+export interface Claim {
+  readonly identity: string
+  readonly workKey: string
+  readonly fence: number
+  readonly runId: string
+  readonly attempt: number
+  readonly createdAt: Date
+  readonly startedAt: Date
+  readonly context: unknown
+  readonly pastAttempts: readonly PastAttempt[]
+  /** The term it was claimed under. */
+  readonly workerId: string
+}
+
+export interface AdmissionRequest {
+  readonly job: JobIdentity
+  /** The id of the run when the job names none and none is open. */
+  readonly newRunId: string
+  readonly delivery: Pick<Delivery, 'id' | 'attempt' | 'maxAttempts'>
+  readonly context: unknown
+}
+
+export type Refusal = Extract<Verdict<never>, { executed: false }>
+
+export type Admission =
+  | { readonly admitted: true; readonly claim: Claim }
+  | { readonly admitted: false; readonly refusal: Refusal }
+
+export interface StaleLimits {
+  readonly workspaceId: string | null
+  /** By type, in ms: how long a run may wait for a delivery. */
+  readonly limits: Readonly<Record<string, number>>
+  readonly defaultLimitMs: number
+  readonly batch: number
+}
+
+/**
+ * What decides whether a delivery executes. Core's own records and fences but excludes nobody; `@opsledger/dedupe` is
+ * the one that excludes.
+ */
+export interface Guard {
+  /** Whether two executions of one identity are kept apart. System jobs need it. */
+  readonly excludes: boolean
+  /** How long an identity is refused after a terminal completion, in ms. */
+  readonly cooldownMs: number
+  admit(request: AdmissionRequest): Promise<Admission>
+  /** Bounded retries inside; never throws for an unreachable database. */
+  settle(claim: Claim, settlement: Settlement, cooldownMs: number): Promise<SettlementReply>
+  /** Moves executions to a new term; answers with the fences that are still their own. */
+  adopt(claims: readonly Claim[], workerId: string): Promise<ReadonlySet<number>>
+  /** The finished run of this work while it cools down. */
+  coolingRun(job: JobIdentity): Promise<{ run: Run; retryAfterMs: number } | null>
+  sweep(limits: StaleLimits): Promise<Run[]>
+  /** Deletes claims that were free, or past their cooldown, for this long; in bounded batches. */
+  pruneClaims(olderThanMs: number, signal: AbortSignal | undefined): Promise<number>
+}
+
+export interface SettlementReply {
+  readonly answer: SettlementAnswer
+  readonly completedAt: Date | null
+}

@@ -1,0 +1,214 @@
+import type { Kysely } from 'kysely'
+import type { ConnectionSettings } from './database/executor.ts'
+import { createKyselyExecutor } from './database/kysely-executor.ts'
+import { createOwnExecutor, DEFAULT_CONNECTIONS } from './database/own-executor.ts'
+import { InvalidOptionError, LedgerClosedError } from './errors.ts'
+import { publish } from './events.ts'
+import { createExecutions } from './executions.ts'
+import type { Guard } from './guard.ts'
+import { assertSchemaName, connectionSettings, DEFAULT_SCHEMA } from './migrate.ts'
+import {
+  assertDuration,
+  createOperation,
+  DEFAULT_DELIVERY_LIMIT_MS,
+  type Operation,
+  type OperationOptions,
+  planOperation,
+  planSystemJob,
+  type SystemJobOptions,
+} from './operation.ts'
+import { createProgressReporter, DEFAULT_PROGRESS_EVERY_MS } from './progress-reporter.ts'
+import { type PruneOptions, type PruneReport, pruneLedger } from './prune.ts'
+import { createReads, type Reads } from './reads.ts'
+import { createRecordOnlyGuard } from './record-only-guard.ts'
+import { createRedactor } from './redaction/redactor.ts'
+import type { Run } from './run.ts'
+import { createReadiness, type Runtime } from './runtime.ts'
+import { secretsOf } from './secrets-of.ts'
+import { createTerm, DEFAULT_LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from './term.ts'
+
+/** A queue's own visibility or lock time-out is usually 30 s: an admission must have failed clearly before that. */
+export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000
+/** Longer than a restart or a failover: what was executed should be known, and the handler is done anyway. */
+export const DEFAULT_SETTLEMENT_TIMEOUT_MS = 30_000
+/** Most handlers stop within seconds of their signal; orchestrators kill after 30. */
+export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
+/** Runs closed per statement: each holds an advisory lock until its commit. */
+const SWEEP_BATCH = 100
+
+export interface LedgerOptions {
+  /** Connection string or pg settings; the library opens and owns its few connections. */
+  readonly connection?: ConnectionSettings | string
+  /** The host's pg pool: only its settings are read. */
+  readonly pool?: { readonly options: object }
+  /** The host's Kysely instance: used as it is, in lease mode. */
+  // biome-ignore lint/suspicious/noExplicitAny: any database type will do, none of its tables are used
+  readonly kysely?: Kysely<any>
+  /** @default 'opsledger' */
+  readonly schema?: string
+  /** Connections for work, beside a guard's one for locks. @default 4 */
+  readonly connections?: number
+  /** How long a worker may be silent before its claims can be taken, in ms: 500 to 600,000. @default 15,000 */
+  readonly leaseMs?: number
+  /** How often running counts are shown, in ms. @default 1,000 */
+  readonly progressEveryMs?: number
+  /** How long an admission waits for a database that is away, in ms. @default 10,000 */
+  readonly admissionTimeoutMs?: number
+  /** How long a settlement is sent again, in ms; then the answer is `unconfirmed`. @default 30,000 */
+  readonly settlementTimeoutMs?: number
+  /** Values that must never reach a column or an event, beside the connection's own. */
+  readonly secrets?: readonly string[]
+}
+
+export interface SweepOptions {
+  /** Only this workspace. @default all */
+  readonly workspaceId?: string
+  /** How long runs may wait for a delivery, in ms, by type; beside the operations' own limits. */
+  readonly deliveryLimitMs?: Readonly<Record<string, number>>
+}
+
+export interface Ledger extends Reads {
+  operation<P, R>(options: OperationOptions<P, R>): Operation<P, R>
+  systemJob<P, R>(options: SystemJobOptions<P, R>): Operation<P, R>
+  /** Closes runs whose worker or whose delivery is gone; answers with them. Safe to call from many processes. */
+  sweep(options?: SweepOptions): Promise<Run[]>
+  prune(options: PruneOptions): Promise<PruneReport>
+  /** Looks at the database and the migrations, and says what is wrong; operations do it by themselves. */
+  ready(): Promise<void>
+  /**
+   * Takes no more work, aborts the signals of what still runs (`LedgerClosedError`), waits for it to settle, and
+   * closes the library's connections. What ignores its signal beyond `withinMs` is left to the next worker.
+   */
+  close(options?: { withinMs?: number }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const runtimes = new WeakMap<object, Runtime>()
+
+/** For packages that bring a guard. @throws InvalidOptionError */
+export function runtimeOf(ledger: Ledger): Runtime {
+  const runtime = runtimes.get(ledger)
+  if (runtime === undefined) throw new InvalidOptionError('ledger', ledger, 'what `createLedger` returned')
+  return runtime
+}
+
+/** @throws InvalidOptionError; nothing is connected before the first use */
+export function createLedger(options: LedgerOptions): Ledger {
+  const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
+  const leaseMs = assertDuration('leaseMs', options.leaseMs ?? DEFAULT_LEASE_MS, MIN_LEASE_MS)
+  if (leaseMs > MAX_LEASE_MS) {
+    throw new InvalidOptionError(
+      'leaseMs',
+      leaseMs,
+      `at most ${MAX_LEASE_MS}: a lost worker's work waits that long`,
+    )
+  }
+  const connections = options.connections ?? DEFAULT_CONNECTIONS
+  if (!Number.isInteger(connections) || connections < 1 || connections > 100) {
+    throw new InvalidOptionError('connections', connections, 'a whole number from 1 to 100')
+  }
+  const progressEveryMs = assertDuration(
+    'progressEveryMs',
+    options.progressEveryMs ?? DEFAULT_PROGRESS_EVERY_MS,
+    10,
+  )
+  const admissionTimeoutMs = assertDuration(
+    'admissionTimeoutMs',
+    options.admissionTimeoutMs ?? DEFAULT_ADMISSION_TIMEOUT_MS,
+  )
+  const settlementTimeoutMs = assertDuration(
+    'settlementTimeoutMs',
+    options.settlementTimeoutMs ?? DEFAULT_SETTLEMENT_TIMEOUT_MS,
+  )
+  const ways = ['connection', 'pool', 'kysely'] as const
+  const given = ways.filter((way) => options[way] !== undefined)
+  if (given.length > 1) throw new InvalidOptionError(given[1]!, 'given', `only one of ${ways.join(', ')}`)
+
+  const settings = options.kysely === undefined ? connectionSettings(options) : null
+  const executor =
+    settings === null
+      ? createKyselyExecutor(schema, options.kysely!)
+      : createOwnExecutor(schema, settings, connections)
+  const executions = createExecutions()
+  const readiness = createReadiness(schema, executor)
+  const closers: (() => Promise<void>)[] = []
+  let closing: Promise<void> | null = null
+
+  const runtime: Runtime = {
+    schema,
+    executor,
+    executions,
+    term: createTerm(schema, executor, executions, leaseMs),
+    leaseMs,
+    admissionTimeoutMs,
+    settlementTimeoutMs,
+    redactor: createRedactor({ secrets: [...secretsOf(settings), ...(options.secrets ?? [])] }),
+    ...readiness,
+    onClose: (close) => closers.unshift(close),
+    isClosed: () => closing !== null,
+  }
+  const recordOnly = createRecordOnlyGuard(runtime)
+  const reporter = createProgressReporter(runtime, progressEveryMs)
+  const deliveryLimits: Record<string, number> = {}
+  const guards = new Set<Guard>()
+
+  /** A guard's sweep also frees the claims, and its prune deletes them; where an operation has one, it knows more. */
+  const strongestGuard = () => [...guards].find((guard) => guard.excludes) ?? recordOnly
+
+  const close = async (withinMs: number) => {
+    for (const execution of executions.all()) execution.abort(new LedgerClosedError())
+    await executions.drained(withinMs)
+    reporter.close()
+    for (const closeGuard of closers) await closeGuard()
+    await runtime.term.close()
+    await executor.close()
+  }
+
+  const ledger: Ledger = {
+    operation(operationOptions) {
+      const plan = planOperation(operationOptions, recordOnly)
+      deliveryLimits[plan.type] = operationOptions.deliveryLimitMs ?? DEFAULT_DELIVERY_LIMIT_MS
+      guards.add(plan.guard)
+      return createOperation(runtime, reporter, plan)
+    },
+    systemJob(jobOptions) {
+      const plan = planSystemJob(jobOptions)
+      deliveryLimits[plan.type] = jobOptions.deliveryLimitMs ?? DEFAULT_DELIVERY_LIMIT_MS
+      guards.add(plan.guard)
+      return createOperation(runtime, reporter, plan)
+    },
+    ...createReads(executor, runtime.ready),
+    async sweep({ workspaceId, deliveryLimitMs = {} } = {}) {
+      for (const [type, limitMs] of Object.entries(deliveryLimitMs))
+        assertDuration(`deliveryLimitMs.${type}`, limitMs)
+      await runtime.ready()
+      const sweeper = strongestGuard()
+      const swept: Run[] = []
+      for (;;) {
+        const closed = await sweeper.sweep({
+          workspaceId: workspaceId ?? null,
+          limits: { ...deliveryLimits, ...deliveryLimitMs },
+          defaultLimitMs: DEFAULT_DELIVERY_LIMIT_MS,
+          batch: SWEEP_BATCH,
+        })
+        for (const run of closed) publish('opsledger:run.swept', { schema, run })
+        swept.push(...closed)
+        if (closed.length < SWEEP_BATCH) return swept
+      }
+    },
+    async prune(pruneOptions) {
+      await runtime.ready()
+      return pruneLedger(executor, schema, strongestGuard(), pruneOptions)
+    },
+    async ready() {
+      await runtime.ready()
+    },
+    close({ withinMs = DEFAULT_CLOSE_TIMEOUT_MS } = {}) {
+      closing ??= close(assertDuration('withinMs', withinMs))
+      return closing
+    },
+    [Symbol.asyncDispose]: () => ledger.close(),
+  }
+  runtimes.set(ledger, runtime)
+  return ledger
+}

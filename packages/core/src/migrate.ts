@@ -1,0 +1,173 @@
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import pg from 'pg'
+import { connectionProblem } from './database/database-error.ts'
+import { type ConnectionSettings, quoteName } from './database/executor.ts'
+import { InvalidOptionError, NewerSchemaError } from './errors.ts'
+import { migrations as core } from './migrations/index.ts'
+import type { MigrationSet } from './migrations/migration.ts'
+
+export const DEFAULT_SCHEMA = 'opsledger'
+
+export interface MigrateOptions {
+  /** Where: settings of a connection of its own, the host's pool (its settings are read), or a Kysely instance. */
+  readonly connection?: ConnectionSettings | string
+  readonly pool?: { readonly options: object }
+  // biome-ignore lint/suspicious/noExplicitAny: any database type will do, none of its tables are used
+  readonly kysely?: Kysely<any>
+  /** @default 'opsledger' */
+  readonly schema?: string
+  /** Migrations of further packages, such as `migrations` of `@opsledger/dedupe/migrations`. Core's always run. */
+  readonly with?: readonly MigrationSet[]
+}
+
+export interface MigrationReport {
+  readonly schema: string
+  /** `package/name` of what was applied now; empty when there was nothing to do. */
+  readonly applied: readonly string[]
+}
+
+/**
+ * Brings the schema up to date: all of it in one transaction, or nothing. Twenty processes may start it at once: they
+ * take turns under an advisory lock, and all but the first find nothing to do.
+ * @throws NewerSchemaError, DatabaseUnavailableError, DatabaseRefusedError, InvalidOptionError
+ */
+export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
+  const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
+  const sets = migrationSets(options)
+  const { kysely, settings, close } = connect(options)
+  try {
+    const applied = await kysely
+      .transaction()
+      .setIsolationLevel('read committed')
+      .execute((trx) => migrateIn(trx, schema, sets))
+    return { schema, applied }
+  } catch (error) {
+    throw connectionProblem(error, settings)
+  } finally {
+    await close()
+  }
+}
+
+/** The same as SQL text for a host's own pipeline, marks of the applied migrations included. */
+export function migrationSql(options: { schema?: string; with?: readonly MigrationSet[] } = {}): string {
+  const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
+  const s = quoteName(schema)
+  const parts = ['begin', lockStatement(schema), `create schema if not exists ${s}`]
+  for (const set of migrationSets(options)) {
+    const table = `${s}.${quoteName(`${set.package}_migration`)}`
+    const lock = `${s}.${quoteName(`${set.package}_migration_lock`)}`
+    parts.push(
+      `create table if not exists ${table} (name varchar(255) not null primary key, timestamp varchar(255) not null)`,
+      `create table if not exists ${lock} (id varchar(255) not null primary key, is_locked integer default 0 not null)`,
+      `insert into ${lock} (id, is_locked) values ('migration_lock', 0) on conflict do nothing`,
+    )
+    for (const migration of set.migrations) {
+      parts.push(
+        `-- ${set.package}/${migration.name}\n${migration.statements.map((file) => file(s, schema).trim()).join(';\n')}`,
+        `insert into ${table} (name, timestamp) values ('${migration.name}', to_char(clock_timestamp() at time zone ` +
+          `'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`,
+      )
+    }
+  }
+  return `${[...parts, 'commit'].join(';\n\n')};\n`
+}
+
+/** @throws InvalidOptionError unless the name needs no quoting to be typed: the hosts' own SQL will name it */
+export function assertSchemaName(schema: string): string {
+  if (typeof schema !== 'string' || !/^[a-z_][a-z0-9_]{0,47}$/.test(schema) || schema.startsWith('pg_')) {
+    throw new InvalidOptionError('schema', schema, 'a lower-case SQL name of at most 48 characters')
+  }
+  return schema
+}
+
+async function migrateIn(
+  trx: Transaction<unknown>,
+  schema: string,
+  sets: readonly MigrationSet[],
+): Promise<string[]> {
+  await sql.raw(lockStatement(schema)).execute(trx)
+  await sql.raw(`create schema if not exists ${quoteName(schema)}`).execute(trx)
+  const applied: string[] = []
+  for (const set of sets) {
+    const migrator = new Migrator({
+      db: trx,
+      migrationTableSchema: schema,
+      migrationTableName: `${set.package}_migration`,
+      migrationLockTableName: `${set.package}_migration_lock`,
+      provider: { getMigrations: async () => toKysely(set, schema) },
+    })
+    const { error, results } = await migrator.migrateToLatest()
+    if (error !== undefined) throw migrationProblem(error, schema, set)
+    applied.push(...(results ?? []).map((result) => `${set.package}/${result.migrationName}`))
+  }
+  return applied
+}
+
+function toKysely(set: MigrationSet, schema: string) {
+  return Object.fromEntries(
+    set.migrations.map((migration) => [
+      migration.name,
+      {
+        async up(db: Kysely<unknown>) {
+          for (const file of migration.statements) await sql.raw(file(quoteName(schema), schema)).execute(db)
+        },
+      },
+    ]),
+  )
+}
+
+function migrationProblem(error: unknown, schema: string, set: MigrationSet): unknown {
+  if (error instanceof Error && /previously executed migration .* is missing/.test(error.message)) {
+    return new NewerSchemaError(
+      `Schema "${schema}" was migrated by a newer version of @opsledger/${set.package} (${error.message}). ` +
+        'Upgrade the package before migrating again.',
+      { cause: error },
+    )
+  }
+  return error
+}
+
+/** All processes that migrate this schema wait here; \`create schema if not exists\` alone would race. */
+function lockStatement(schema: string): string {
+  return `select pg_advisory_xact_lock(hashtextextended('opsledger migrate ${schema}', 0))`
+}
+
+function migrationSets(options: { with?: readonly MigrationSet[] }): MigrationSet[] {
+  return [core, ...(options.with ?? []).filter((set) => set.package !== core.package)]
+}
+
+function connect(options: MigrateOptions) {
+  if (options.kysely !== undefined) {
+    return { kysely: options.kysely as Kysely<unknown>, settings: null, close: async () => {} }
+  }
+  const settings = connectionSettings(options)
+  const pool = new pg.Pool({ connectionTimeoutMillis: 5_000, ...settings, max: 1 })
+  pool.on('error', () => {})
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  return { kysely, settings, close: () => kysely.destroy() }
+}
+
+/** @throws InvalidOptionError unless exactly one way to the database is given */
+export function connectionSettings(options: {
+  connection?: ConnectionSettings | string
+  pool?: { readonly options: object }
+}): ConnectionSettings {
+  const { connection, pool } = options
+  if (pool !== undefined) {
+    // pg keeps the password (and the TLS key) out of enumeration; everything else is a plain property.
+    const { password, ssl } = pool.options as { password?: never; ssl?: unknown }
+    return {
+      ...pool.options,
+      ...(password === undefined ? {} : { password }),
+      ...(ssl === undefined ? {} : { ssl }),
+    }
+  }
+  if (typeof connection === 'string') return { connectionString: connection }
+  if (typeof connection === 'object' && connection !== null) return connection
+  throw new InvalidOptionError(
+    'connection',
+    connection,
+    'a connection string or settings, a pg `pool`, or `kysely`',
+  )
+}

@@ -1,0 +1,89 @@
+import { adoptRunsFunction } from '../sql/adopt-runs.ts'
+import {
+  appendAttemptFunction,
+  attemptEntryFunction,
+  beginRunFunction,
+  runRequestType,
+  skipRunFunction,
+} from '../sql/begin-run.ts'
+import {
+  closeLostRunFunction,
+  closeUndeliveredRunFunction,
+  staleRunsFunction,
+  sweepRunsFunction,
+  waitingSinceFunction,
+} from '../sql/close-lost-runs.ts'
+import { fenceSequence, lockKeyFunction } from '../sql/lock-key.ts'
+import { openRunFunction } from '../sql/open-run.ts'
+import {
+  openRunIndex,
+  operationRunTable,
+  runByDeliveryIndex,
+  runByScopeIndex,
+  runByTypeIndex,
+} from '../sql/operation-run.ts'
+import { namedTermsFunction, pruneLeasesFunction, pruneRunsFunction } from '../sql/prune-runs.ts'
+import {
+  reportProgressFunction,
+  runSettlementType,
+  settleRunBatchFunction,
+  settleRunsFunction,
+  wasSettledFunction,
+} from '../sql/settle-runs.ts'
+import { admittedFunction, startRunsFunction } from '../sql/start-runs.ts'
+import {
+  registerTermFunction,
+  renewTermFunction,
+  retireOwnTermFunction,
+  retireTermFunction,
+  workerLeaseTable,
+} from '../sql/worker-lease.ts'
+import type { MigrationSet } from './migration.ts'
+
+/** The schema of `@opsledger/core`. */
+export const migrations: MigrationSet = {
+  package: 'core',
+  migrations: [
+    {
+      name: '0001_ledger',
+      statements: [
+        fenceSequence,
+        lockKeyFunction,
+        workerLeaseTable,
+        registerTermFunction,
+        renewTermFunction,
+        retireTermFunction,
+        retireOwnTermFunction,
+        operationRunTable,
+        openRunIndex,
+        runByScopeIndex,
+        runByTypeIndex,
+        runByDeliveryIndex,
+        runRequestType,
+        appendAttemptFunction,
+        attemptEntryFunction,
+        beginRunFunction,
+        skipRunFunction,
+        admittedFunction,
+        startRunsFunction,
+        runSettlementType,
+        wasSettledFunction,
+        settleRunsFunction,
+        settleRunBatchFunction,
+        reportProgressFunction,
+        openRunFunction,
+        waitingSinceFunction,
+        closeLostRunFunction,
+        closeUndeliveredRunFunction,
+        staleRunsFunction,
+        sweepRunsFunction,
+        adoptRunsFunction,
+        namedTermsFunction,
+        pruneRunsFunction,
+        pruneLeasesFunction,
+      ],
+    },
+  ],
+}
+
+export type { MigrationSet, SchemaMigration, SqlFile } from './migration.ts'

@@ -1,0 +1,191 @@
+import type { Recorder } from './counts.ts'
+import type { Delivery } from './delivery.ts'
+import { InvalidOptionError, LedgerClosedError } from './errors.ts'
+import { executeDelivery } from './execute-delivery.ts'
+import type { Guard } from './guard.ts'
+import { type JobIdentity, jobIdentity } from './identity.ts'
+import { type Opened, openRun } from './open-run.ts'
+import type { ProgressReporter } from './progress-reporter.ts'
+import type { Run } from './run.ts'
+import type { Runtime } from './runtime.ts'
+import { assertText, exactScope, type Scope } from './scope.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A type is part of an index key and of every list an operator reads. */
+export const MAX_TYPE_LENGTH = 100
+
+/** Longer than a queue's longest back-off, shorter than anybody waits before asking. */
+export const DEFAULT_DELIVERY_LIMIT_MS = 24 * 60 * 60 * 1000
+
+/** What a handler is given. */
+export interface HandlerContext<P> {
+  readonly payload: P
+  /** The run as it is now: executing, nothing settled. */
+  readonly run: Run
+  /** The fencing token, to pass on to systems that can refuse an older one. */
+  readonly fence: number
+  /** Aborts when the claim is lost, the ledger shuts down, or the queue wants the job to stop; `reason` says which. */
+  readonly signal: AbortSignal
+  readonly counts: Recorder
+  readonly delivery: Delivery
+}
+
+export interface OperationOptions<P, R> {
+  /** What kind of work, such as `assignment.fetch`. */
+  readonly type: string
+  /** Whose work it is. */
+  readonly scope: (payload: P) => Scope
+  /** The run id that the dispatcher put into the payload, when it did. */
+  readonly runId?: (payload: NoInfer<P>) => string | null | undefined
+  /** What makes two payloads the same work; `fingerprint` of `@opsledger/dedupe` makes one. Required unless `runId` is given. */
+  readonly fingerprint?: (payload: NoInfer<P>) => string
+  /** Facts for operators, stored with the run as JSON. Not redacted: name what is safe. */
+  readonly context?: (payload: NoInfer<P>) => unknown
+  /** Keeps two executions of one identity apart. Without one, runs are recorded and fenced, and nothing is refused. */
+  readonly guard?: Guard
+  /** How long the identity is refused after a terminal completion, in ms; 0 for never. @default the guard's */
+  readonly cooldownMs?: number
+  /** How long a run may wait for a delivery before a sweep closes it as `delivery.lost`, in ms. @default 24 hours */
+  readonly deliveryLimitMs?: number
+  readonly handler: (context: HandlerContext<P>) => R | Promise<R>
+}
+
+/** Work of a workspace that never overlaps itself and has no cooldown, such as a reconcile job. */
+export interface SystemJobOptions<P, R> {
+  readonly type: string
+  readonly workspaceId: (payload: P) => string
+  readonly runId?: (payload: NoInfer<P>) => string | null | undefined
+  readonly context?: (payload: NoInfer<P>) => unknown
+  readonly guard: Guard
+  readonly deliveryLimitMs?: number
+  readonly handler: (context: HandlerContext<P>) => R | Promise<R>
+}
+
+/** A guarded, ledgered handler: call it with each delivery of the host's queue. */
+export interface Operation<P, R> {
+  /**
+   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled.
+   * @throws InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError before executing
+   */
+  (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
+  readonly type: string
+  /** For dispatchers: one open run per work, whoever asks how often. */
+  open(payload: P): Promise<Opened>
+  /** What this payload is claimed as; for `explain` and `release`. */
+  identify(payload: P): JobIdentity
+}
+
+/** Everything of an operation that does not change from delivery to delivery, checked. */
+export interface OperationPlan<P, R> {
+  readonly type: string
+  readonly guard: Guard
+  readonly cooldownMs: number
+  readonly handler: OperationOptions<P, R>['handler']
+  contextOf(payload: P): unknown
+  identify(payload: P): JobIdentity
+}
+
+/** @throws InvalidOptionError */
+export function createOperation<P, R>(
+  runtime: Runtime,
+  reporter: ProgressReporter,
+  plan: OperationPlan<P, R>,
+): Operation<P, R> {
+  const begin = async (payload: P) => {
+    const job = plan.identify(payload)
+    const context = plan.contextOf(payload)
+    if (runtime.isClosed()) throw new LedgerClosedError()
+    await runtime.ready()
+    return { job, context }
+  }
+  const call = async (payload: P, delivery: Delivery) => {
+    const { job, context } = await begin(payload)
+    return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
+  }
+  const open = async (payload: P) => {
+    const { job, context } = await begin(payload)
+    return openRun(runtime, plan.guard, job, context)
+  }
+  return Object.assign(call, { type: plan.type, open, identify: plan.identify })
+}
+
+/** @throws InvalidOptionError */
+export function planOperation<P, R>(
+  options: OperationOptions<P, R>,
+  defaultGuard: Guard,
+): OperationPlan<P, R> {
+  assertOptions(options, ['scope', 'handler'], ['runId', 'fingerprint', 'context'])
+  if (options.fingerprint === undefined && options.runId === undefined) {
+    throw new InvalidOptionError(
+      'fingerprint',
+      undefined,
+      'a function of the payload, unless `runId` is given',
+    )
+  }
+  const guard = options.guard ?? defaultGuard
+  return {
+    type: options.type,
+    guard,
+    cooldownMs: assertDuration('cooldownMs', options.cooldownMs ?? guard.cooldownMs),
+    handler: options.handler,
+    contextOf: (payload) => options.context?.(payload) ?? null,
+    identify(payload) {
+      const fingerprint = options.fingerprint?.(payload)
+      if (fingerprint !== undefined && (typeof fingerprint !== 'string' || fingerprint === '')) {
+        throw new InvalidOptionError('fingerprint', fingerprint, 'a function that returns a non-empty string')
+      }
+      const scope = exactScope(options.scope(payload))
+      return jobIdentity({ scope, type: options.type, runId: options.runId?.(payload), fingerprint })
+    },
+  }
+}
+
+/** @throws InvalidOptionError, above all when the guard does not exclude */
+export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationPlan<P, R> {
+  assertOptions(options, ['workspaceId', 'handler'], ['runId', 'context'])
+  if (options.guard?.excludes !== true) {
+    throw new InvalidOptionError(
+      'guard',
+      options.guard,
+      'a guard that excludes, such as `createGuard(ledger)`',
+    )
+  }
+  return {
+    type: options.type,
+    guard: options.guard,
+    cooldownMs: 0,
+    handler: options.handler,
+    contextOf: (payload) => options.context?.(payload) ?? null,
+    identify: (payload) =>
+      jobIdentity({
+        scope: exactScope({ workspaceId: options.workspaceId(payload) }),
+        type: options.type,
+        runId: options.runId?.(payload),
+        isSystem: true,
+      }),
+  }
+}
+
+/** @throws InvalidOptionError unless it is a whole number of milliseconds of at most 24 days (2^31 - 1) */
+export function assertDuration(option: string, value: number, leastMs = 0): number {
+  if (!Number.isInteger(value) || value < leastMs || value > 2_147_483_647) {
+    throw new InvalidOptionError(
+      option,
+      value,
+      `a whole number of milliseconds from ${leastMs} to 2147483647`,
+    )
+  }
+  return value
+}
+
+function assertOptions<T extends object>(
+  options: T & { type: string; deliveryLimitMs?: number },
+  required: readonly (keyof T & string)[],
+  optional: readonly (keyof T & string)[],
+): void {
+  assertText('type', options.type, MAX_TYPE_LENGTH)
+  for (const name of [...required, ...optional.filter((option) => options[option] !== undefined)]) {
+    if (typeof options[name] !== 'function') throw new InvalidOptionError(name, options[name], 'a function')
+  }
+  assertDuration('deliveryLimitMs', options.deliveryLimitMs ?? DEFAULT_DELIVERY_LIMIT_MS, 1)
+}

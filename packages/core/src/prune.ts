@@ -1,0 +1,73 @@
+import type { Executor } from './database/executor.ts'
+import { quoteName } from './database/executor.ts'
+import { InvalidOptionError } from './errors.ts'
+import type { Guard } from './guard.ts'
+
+/** Table blocks (of 8 kB) per transaction: a few thousand rows, a few milliseconds of locks. */
+export const PRUNE_BLOCKS = 256
+
+export const DEFAULT_CLAIMS_OLDER_THAN_MS = 24 * 60 * 60 * 1000
+
+/** A claim row gives its identity's fences their order; younger than any statement in flight, it stays. */
+const MIN_CLAIM_AGE_MS = 60_000
+
+export interface PruneOptions {
+  /** Completed runs older than this are deleted, counted from their completion, in ms. */
+  readonly runsOlderThanMs: number
+  /** Cooldown rows that were free, or past their cooldown, for this long are deleted, in ms. @default 24 hours */
+  readonly claimsOlderThanMs?: number
+  /** Stop between two batches. */
+  readonly signal?: AbortSignal
+}
+
+export interface PruneReport {
+  readonly runs: number
+  readonly claims: number
+  readonly leases: number
+}
+
+/**
+ * Deletes old history in bounded batches. It walks the table once in the order in which it is stored, so it needs no
+ * index, and each batch is a transaction of its own. Cooldowns live elsewhere: pruning history re-admits nothing.
+ */
+export async function pruneRuns(
+  executor: Executor,
+  schema: string,
+  options: PruneOptions,
+): Promise<PruneReport> {
+  const { runsOlderThanMs, signal } = options
+  if (!Number.isSafeInteger(runsOlderThanMs) || runsOlderThanMs < 0) {
+    throw new InvalidOptionError('runsOlderThanMs', runsOlderThanMs, 'a whole number of milliseconds from 0')
+  }
+  const runs = await walkTable(executor, schema, 'operation_run', signal, async (from, to) =>
+    Number(await executor.call('prune_runs', [from, to, runsOlderThanMs])),
+  )
+  const claims = await guard.pruneClaims(claimsOlderThanMs, signal)
+  const leases = signal?.aborted ? 0 : Number(await executor.call('prune_leases', [runsOlderThanMs]))
+  return { runs, claims, leases }
+}
+
+/** Visits every block of a table as it was when the walk began, a bounded number at a time. */
+export async function walkTable(
+  executor: Executor,
+  schema: string,
+  table: string,
+  signal: AbortSignal | undefined,
+  visit: (fromBlock: number, toBlock: number) => Promise<number>,
+): Promise<number> {
+  const [size] = await executor.query<{ blocks: string }>(
+    `select pg_relation_size('${quoteName(schema)}.${table}') / current_setting('block_size')::int as blocks`,
+  )
+  const blocks = Number(size?.blocks ?? 0)
+  let sum = 0
+  for (let from = 0; from < blocks && !signal?.aborted; from += PRUNE_BLOCKS) {
+    sum += await visit(from, Math.min(from + PRUNE_BLOCKS, blocks))
+  }
+  return sum
+}
+
+function assertAge(option: string, value: number, leastMs: number): void {
+  if (!Number.isSafeInteger(value) || value < leastMs) {
+    throw new InvalidOptionError(option, value, `a whole number of milliseconds from ${leastMs}`)
+  }
+}

@@ -1,0 +1,162 @@
+import { type SelectQueryBuilder, sql } from 'kysely'
+import { validate } from 'uuid'
+import type { Executor, LedgerTables } from './database/executor.ts'
+import { InvalidOptionError } from './errors.ts'
+import { type Run, type RunOutcome, type RunRow, type RunStatus, runFromRow } from './run.ts'
+import { exactScope, type Scope } from './scope.ts'
+
+export const DEFAULT_PAGE_SIZE = 50
+export const MAX_PAGE_SIZE = 500
+
+export interface RunFilter {
+  readonly type?: string
+  readonly status?: RunStatus
+  readonly outcome?: RunOutcome
+  readonly reasonCode?: string
+  /** The queue's job id: what became of this delivery? */
+  readonly deliveryId?: string
+  readonly createdAfter?: Date
+  readonly createdBefore?: Date
+}
+
+export interface Page extends RunFilter {
+  /** @default 50, at most 500 */
+  readonly limit?: number
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string
+}
+
+export interface RunPage {
+  /** Newest first. */
+  readonly runs: readonly Run[]
+  /** Null on the last page. */
+  readonly nextCursor: string | null
+}
+
+/**
+ * What operators ask. A scope without a tenant sees the workspace's own (system) runs; `allTenants` is the door to
+ * every tenant of the workspace. A run of another scope is not found.
+ */
+export interface Reads {
+  get(scope: Scope, runId: string): Promise<Run | null>
+  list(scope: Scope, page?: Page): Promise<RunPage>
+  /** Runs that have not ended: queued, running, retrying. Newest first. */
+  openRuns(scope: Scope, page?: Pick<Page, 'limit' | 'type'>): Promise<Run[]>
+  /** Every tenant's runs in a workspace; for operators of the workspace, never for a tenant's own page. */
+  readonly acrossTenants: {
+    get(workspaceId: string, runId: string): Promise<Run | null>
+    list(workspaceId: string, page?: Page): Promise<RunPage>
+    openRuns(workspaceId: string, page?: Pick<Page, 'limit' | 'type'>): Promise<Run[]>
+  }
+}
+
+type Query = SelectQueryBuilder<LedgerTables, 'operation_run', { run: RunRow; cursor: string }>
+
+export function createReads(executor: Executor, ready: () => Promise<unknown>): Reads {
+  const runs = (): Query =>
+    executor.kysely
+      .selectFrom('operation_run')
+      .select([
+        sql<RunRow>`to_jsonb(operation_run)`.as('run'),
+        sql<string>`to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US')`.as('cursor'),
+      ]) as unknown as Query
+
+  const inScope = (scope: Scope): Query => {
+    const { workspaceId, tenantId } = exactScope(scope)
+    const query = runs().where('workspace_id', '=', workspaceId)
+    return tenantId === null ? query.where('tenant_id', 'is', null) : query.where('tenant_id', '=', tenantId)
+  }
+  const inWorkspace = (workspaceId: string): Query =>
+    runs().where('workspace_id', '=', exactScope({ workspaceId }).workspaceId)
+
+  const get = async (query: Query, runId: string): Promise<Run | null> => {
+    await ready()
+    if (!validate(runId)) return null
+    const row = await query.where('id', '=', runId).executeTakeFirst()
+    return row === undefined ? null : runFromRow(row.run)
+  }
+
+  const list = async (query: Query, page: Page = {}): Promise<RunPage> => {
+    await ready()
+    const limit = pageSize(page.limit)
+    let filtered = filter(query, page)
+    if (page.cursor !== undefined) {
+      const { createdAt, id } = parseCursor(page.cursor)
+      filtered = filtered.where(
+        sql<boolean>`(created_at, id) < (${createdAt}::timestamp at time zone 'utc', ${id}::uuid)`,
+      )
+    }
+    const rows = await filtered
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(limit + 1)
+      .execute()
+    const shown = rows.slice(0, limit)
+    const last = shown.at(-1)
+    return {
+      runs: shown.map((row) => runFromRow(row.run)),
+      nextCursor: rows.length > limit && last !== undefined ? `${last.cursor}~${last.run.id}` : null,
+    }
+  }
+
+  const openRuns = async (query: Query, page: Pick<Page, 'limit' | 'type'> = {}): Promise<Run[]> => {
+    await ready()
+    const rows = await filter(query, { type: page.type })
+      .where('completed_at', 'is', null)
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(pageSize(page.limit))
+      .execute()
+    return rows.map((row) => runFromRow(row.run))
+  }
+
+  return {
+    get: async (scope, runId) => get(inScope(scope), runId),
+    list: async (scope, page) => list(inScope(scope), page),
+    openRuns: async (scope, page) => openRuns(inScope(scope), page),
+    acrossTenants: {
+      get: async (workspaceId, runId) => get(inWorkspace(workspaceId), runId),
+      list: async (workspaceId, page) => list(inWorkspace(workspaceId), page),
+      openRuns: async (workspaceId, page) => openRuns(inWorkspace(workspaceId), page),
+    },
+  }
+}
+
+function filter(query: Query, page: RunFilter): Query {
+  let filtered = query
+  if (page.type !== undefined) filtered = filtered.where('type', '=', page.type)
+  if (page.status !== undefined) filtered = filtered.where('status', '=', page.status)
+  if (page.outcome !== undefined) filtered = filtered.where('outcome', '=', page.outcome)
+  if (page.reasonCode !== undefined) filtered = filtered.where('reason_code', '=', page.reasonCode)
+  if (page.deliveryId !== undefined) filtered = filtered.where('delivery_id', '=', page.deliveryId)
+  if (page.createdAfter !== undefined)
+    filtered = filtered.where(sql<boolean>`created_at > ${instant(page.createdAfter)}`)
+  if (page.createdBefore !== undefined) {
+    filtered = filtered.where(sql<boolean>`created_at < ${instant(page.createdBefore)}`)
+  }
+  return filtered
+}
+
+function instant(date: Date) {
+  return sql`${date.toISOString()}::timestamptz`
+}
+
+function pageSize(limit = DEFAULT_PAGE_SIZE): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
+    throw new InvalidOptionError('limit', limit, `a whole number from 1 to ${MAX_PAGE_SIZE}`)
+  }
+  return limit
+}
+
+/** Microseconds, as the database keeps them: a JavaScript date would skip or repeat rows of the same millisecond. */
+function parseCursor(cursor: string): { createdAt: string; id: string } {
+  const [createdAt, id] = String(cursor).split('~')
+  if (
+    createdAt === undefined ||
+    !/^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/.test(createdAt) ||
+    !validate(id)
+  ) {
+    throw new InvalidOptionError('cursor', cursor, 'the `nextCursor` of a page')
+  }
+  return { createdAt, id: id as string }
+}

@@ -1,0 +1,184 @@
+import { createBatcher } from './batcher.ts'
+import { isConnectionError } from './database/database-error.ts'
+import { retrying } from './database/retry.ts'
+import { ScopeMismatchError } from './errors.ts'
+import type { AdmissionRequest, Claim, Guard, SettlementReply } from './guard.ts'
+import type { JobIdentity } from './identity.ts'
+import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from './run.ts'
+import type { Runtime } from './runtime.ts'
+import type { Settlement } from './settlement.ts'
+import type { SettlementAnswer } from './verdict.ts'
+
+/** Admission without exclusion: every delivery executes, recorded and fenced. A later attempt supersedes a running one. */
+export function createRecordOnlyGuard(runtime: Runtime): Guard {
+  const { executor, term } = runtime
+
+  const admissions = createBatcher<AdmissionRequest, AdmittedAnswer | { verdict: 'not_this_scope' }>(
+    async (requests) => {
+      const workerId = await term.id()
+      const answers = (await retrying(
+        () => executor.call('start_runs', [JSON.stringify(requests.map(toRunRequest)), workerId]),
+        runtime.admissionTimeoutMs,
+        runtime.isClosed,
+      )) as (AdmittedAnswer | { verdict: 'not_this_scope'; n: number })[]
+      return inOrder(answers, (answer) => ({ ...answer, workerId }))
+    },
+    { isolates: (error) => !isConnectionError(error) },
+  )
+
+  const settle = createSettler(runtime, async (settlements) =>
+    executor.call('settle_run_batch', [JSON.stringify(settlements)]),
+  )
+
+  return {
+    excludes: false,
+    cooldownMs: 0,
+    async admit(request) {
+      const answer = await admissions.add(request)
+      if (answer.verdict === 'not_this_scope') throw new ScopeMismatchError(request.job.runId!)
+      return { admitted: true, claim: claimFrom(answer) }
+    },
+    settle,
+    async adopt(claims, workerId) {
+      return new Set(
+        (await executor.call('adopt_runs', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],
+      )
+    },
+    async coolingRun() {
+      return null
+    },
+    async pruneClaims() {
+      return 0
+    },
+    async sweep({ workspaceId, limits, defaultLimitMs, batch }) {
+      const args = [workspaceId, JSON.stringify(limits), defaultLimitMs, batch]
+      return ((await executor.call('sweep_runs', args)) as RunRow[]).map(runFromRow)
+    },
+  }
+}
+
+/** What an admitted delivery is told, as the schema's `admitted` function writes it. */
+export interface AdmittedAnswer {
+  verdict: 'admitted'
+  n: number
+  identity: string
+  workKey: string
+  lockKey: string | null
+  fence: number
+  runId: string
+  attempt: number
+  createdAt: string
+  startedAt: string
+  context: unknown
+  attemptHistory: PastAttemptRow[] | null
+  workerId: string
+}
+
+export function claimFrom(answer: AdmittedAnswer): Claim {
+  return {
+    identity: answer.identity,
+    workKey: answer.workKey,
+    fence: answer.fence,
+    runId: answer.runId,
+    attempt: answer.attempt,
+    createdAt: new Date(answer.createdAt),
+    startedAt: new Date(answer.startedAt),
+    context: answer.context ?? null,
+    pastAttempts: pastAttemptsFrom(answer.attemptHistory),
+    workerId: answer.workerId,
+  }
+}
+
+/** The request as the schema's `run_request` type takes it. */
+export function toRunRequest({ job, newRunId, delivery, context }: AdmissionRequest, n: number) {
+  return { ...toRunParts(job, newRunId, context), n, ...toDeliveryParts(delivery) }
+}
+
+export function toRunParts(job: JobIdentity, newRunId: string, context: unknown) {
+  return {
+    workspace_id: job.scope.workspaceId,
+    tenant_id: job.scope.tenantId,
+    type: job.type,
+    run_id: job.runId,
+    new_run_id: newRunId,
+    identity: job.identity,
+    work_key: job.workKey,
+    is_system: job.isSystem,
+    context,
+  }
+}
+
+function toDeliveryParts(delivery: AdmissionRequest['delivery']) {
+  return {
+    delivery_id: delivery.id,
+    delivery_attempt: delivery.attempt,
+    delivery_maximum: delivery.maxAttempts,
+  }
+}
+
+export function toAdoption(claim: Claim) {
+  return { identity: claim.identity, run_id: claim.runId, fence: claim.fence }
+}
+
+/** Answers come in the order of the locks; this puts them back into the order of the batch. */
+export function inOrder<A extends { n: number }, B>(answers: readonly A[], map: (answer: A) => B): B[] {
+  const ordered = new Array<B>(answers.length)
+  for (const answer of answers) ordered[answer.n] = map(answer)
+  return ordered
+}
+
+/**
+ * Settlements that arrive together share a statement. One that cannot be confirmed within the bound is answered with
+ * `unconfirmed` and handed to `onUnconfirmed`; an unreachable database is never thrown into the host's handler path.
+ */
+export function createSettler(
+  runtime: Runtime,
+  send: (settlements: readonly object[]) => Promise<unknown>,
+  onUnconfirmed?: (claim: Claim, settlement: Settlement, cooldownMs: number) => void,
+): Guard['settle'] {
+  type Entry = { claim: Claim; settlement: Settlement; cooldownMs: number }
+  const batcher = createBatcher<Entry, SettlementReply>(
+    async (entries) => {
+      const payload = entries.map(toSettlement)
+      const answers = (await retrying(() => send(payload), runtime.settlementTimeoutMs)) as {
+        n: number
+        answer: SettlementAnswer
+        completedAt: string | null
+      }[]
+      return inOrder(answers, ({ answer, completedAt }) => ({
+        answer,
+        completedAt: completedAt === null ? null : new Date(completedAt),
+      }))
+    },
+    { isolates: (error) => !isConnectionError(error) },
+  )
+  return async (claim, settlement, cooldownMs) => {
+    try {
+      return await batcher.add({ claim, settlement, cooldownMs })
+    } catch {
+      onUnconfirmed?.(claim, settlement, cooldownMs)
+      return { answer: 'unconfirmed', completedAt: null }
+    }
+  }
+}
+
+function toSettlement(
+  { claim, settlement, cooldownMs }: { claim: Claim; settlement: Settlement; cooldownMs: number },
+  n: number,
+) {
+  return {
+    n,
+    run_id: claim.runId,
+    identity: claim.identity,
+    fence: claim.fence,
+    status: settlement.status,
+    outcome: settlement.outcome,
+    total: settlement.counts.total,
+    processed: settlement.counts.processed,
+    failed: settlement.counts.failed,
+    item_failures: Object.keys(settlement.itemFailures).length === 0 ? null : settlement.itemFailures,
+    reason_code: settlement.reasonCode,
+    message: settlement.message,
+    cooldown_ms: settlement.startsCooldown ? cooldownMs : 0,
+  }
+}

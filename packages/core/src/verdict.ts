@@ -1,0 +1,50 @@
+import type { Run } from './run.ts'
+
+/** Why a delivery did not execute. */
+export type SkipReason = 'overlap' | 'cooldown' | 'already_terminal' | 'not_canonical' | 'lock_busy'
+
+/** What became of the attempt's settlement. */
+export type SettlementAnswer =
+  /** Written now. */
+  | 'settled'
+  /** Written before; its reply was lost. */
+  | 'already_settled'
+  /** A later attempt has the run: nothing was changed. */
+  | 'superseded'
+  /** The database stayed away beyond the bound: it may be written or not, and the run is found by the sweep if not. */
+  | 'unconfirmed'
+
+/** Who stands behind a refusal. Only ever of the same scope. */
+export interface Holder {
+  readonly runId: string | null
+  readonly attempt: number | null
+  readonly workerId: string
+  /** Host and process id of the worker, while its term is known. */
+  readonly host: string | null
+  readonly pid: number | null
+  readonly deliveryId: string
+  readonly fence: number
+  /** When it was claimed; for a cooldown, when it was settled. */
+  readonly since: Date
+}
+
+/**
+ * The answer to a delivery. `discard`: acknowledge the job, nothing is lost. `retry_later`: deliver it again after
+ * `retryAfterMs`, without spending an attempt.
+ */
+export type Verdict<T> =
+  | {
+      readonly executed: true
+      readonly run: Run
+      readonly value: T
+      readonly settlement: SettlementAnswer
+    }
+  | {
+      readonly executed: false
+      readonly reason: SkipReason
+      readonly action: 'discard' | 'retry_later'
+      readonly retryAfterMs: number
+      readonly holder: Holder | null
+      /** The run to look at: the delivery's own when it was closed as skipped, else the one that stands for it. */
+      readonly run: Run | null
+    }

@@ -1,0 +1,43 @@
+import type { MigrationSet } from '@opsledger/core/guard'
+import {
+  admitFunction,
+  coolingClaimFunction,
+  endedDeliveryFunction,
+  lostRunFunction,
+  refusedFunction,
+} from '../sql/admit.ts'
+import { adoptFunction, freeOrphansFunction } from '../sql/adopt.ts'
+import { coolingRunFunction, explainFunction, releaseFunction } from '../sql/explain.ts'
+import { claimByOtherWorkIndex, claimRequestType, jobClaimTable } from '../sql/job-claim.ts'
+import { namedTermsFunction, pruneClaimsFunction } from '../sql/prune-claims.ts'
+import { settleFunction } from '../sql/settle.ts'
+import { sweepFunction } from '../sql/sweep.ts'
+
+/** The schema that `@opsledger/dedupe` adds to core's. */
+export const migrations: MigrationSet = {
+  package: 'dedupe',
+  migrations: [
+    {
+      name: '0001_claim',
+      statements: [
+        jobClaimTable,
+        claimByOtherWorkIndex,
+        claimRequestType,
+        endedDeliveryFunction,
+        coolingClaimFunction,
+        lostRunFunction,
+        refusedFunction,
+        admitFunction,
+        settleFunction,
+        adoptFunction,
+        freeOrphansFunction,
+        sweepFunction,
+        explainFunction,
+        releaseFunction,
+        coolingRunFunction,
+        pruneClaimsFunction,
+        namedTermsFunction,
+      ],
+    },
+  ],
+}

@@ -1,0 +1,42 @@
+import type { SqlFile } from '@opsledger/core/guard'
+
+/**
+ * Effect: the cooldown table. One row per identity that was ever claimed (and not pruned): who holds it, or who held
+ * it last and until when it is refused. No index names a column that a claim or a settlement changes, so both are
+ * heap-only updates and their price does not grow with the table.
+ */
+export const jobClaimTable: SqlFile = (s) => `
+create table ${s}.job_claim (
+  identity uuid not null,
+  work_key uuid not null,
+  lock_key bigint not null,
+  fence bigint not null,
+  claimed_at timestamptz not null,
+  settled_at timestamptz,
+  cooldown_until timestamptz,
+  worker_id uuid not null,
+  run_id uuid,
+  state text not null,
+  delivery_id text not null,
+  constraint claim_identity_is_unique primary key (identity),
+  constraint claim_state_is_known check (state in ('held', 'free', 'cooling')),
+  constraint claim_held_is_not_settled check ((state = 'held') = (settled_at is null)),
+  constraint claim_cooling_says_until_when check ((state = 'cooling') = (cooldown_until is not null)),
+  constraint claim_cooldown_ends_after_settlement check (cooldown_until >= settled_at)
+) with (fillfactor = 70)`
+
+/**
+ * The claims of a work key under other identities (a run id's). Most claims are of the work key itself and cost this
+ * index nothing.
+ */
+export const claimByOtherWorkIndex: SqlFile = (s) => `
+create index claim_by_work on ${s}.job_claim (work_key) where identity <> work_key`
+
+/** One admission as the client sends it: the run's request, and what this process knows of its own claims. */
+export const claimRequestType: SqlFile = (s) => `
+create type ${s}.claim_request as (
+  run ${s}.run_request,
+  records_run boolean,
+  live_fences bigint[],
+  orphan_fence bigint
+)`

@@ -1,0 +1,3 @@
+export type { ProvidedServer } from './global-setup.ts'
+export { startWorker } from './start-worker.ts'
+export { type TestDatabase, useDatabase } from './use-database.ts'
