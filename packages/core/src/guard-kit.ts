@@ -41,6 +41,7 @@ export {
   inOrder,
   toAdoption,
   toRunRequest,
+  toSettlement,
 } from './record-only-guard.ts'
 export { type RunRow, runFromRow } from './run.ts'
 export { runningRun } from './running-run.ts'

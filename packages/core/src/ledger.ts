@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Kysely } from 'kysely'
 import type { ConnectionSettings } from './database/executor.ts'
 import { createKyselyExecutor } from './database/kysely-executor.ts'
@@ -140,6 +141,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     executions,
     term: createTerm(schema, executor, executions, leaseMs),
     leaseMs,
+    host: hostname(),
     admissionTimeoutMs,
     settlementTimeoutMs,
     redactor: createRedactor({ secrets: [...secretsOf(settings), ...(options.secrets ?? [])] }),

@@ -30,15 +30,15 @@ export interface PruneReport {
  * Deletes old history in bounded batches. It walks the table once in the order in which it is stored, so it needs no
  * index, and each batch is a transaction of its own. Cooldowns live elsewhere: pruning history re-admits nothing.
  */
-export async function pruneRuns(
+export async function pruneLedger(
   executor: Executor,
   schema: string,
+  guard: Guard,
   options: PruneOptions,
 ): Promise<PruneReport> {
-  const { runsOlderThanMs, signal } = options
-  if (!Number.isSafeInteger(runsOlderThanMs) || runsOlderThanMs < 0) {
-    throw new InvalidOptionError('runsOlderThanMs', runsOlderThanMs, 'a whole number of milliseconds from 0')
-  }
+  const { runsOlderThanMs, claimsOlderThanMs = DEFAULT_CLAIMS_OLDER_THAN_MS, signal } = options
+  assertAge('runsOlderThanMs', runsOlderThanMs, 0)
+  assertAge('claimsOlderThanMs', claimsOlderThanMs, MIN_CLAIM_AGE_MS)
   const runs = await walkTable(executor, schema, 'operation_run', signal, async (from, to) =>
     Number(await executor.call('prune_runs', [from, to, runsOlderThanMs])),
   )

@@ -162,7 +162,8 @@ export function createSettler(
   }
 }
 
-function toSettlement(
+/** The settlement as the schema's `run_settlement` type takes it. */
+export function toSettlement(
   { claim, settlement, cooldownMs }: { claim: Claim; settlement: Settlement; cooldownMs: number },
   n: number,
 ) {

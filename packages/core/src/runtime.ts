@@ -13,6 +13,8 @@ export interface Runtime {
   readonly executions: Executions
   readonly term: Term
   readonly leaseMs: number
+  /** This machine's name, as leases give it. */
+  readonly host: string
   readonly admissionTimeoutMs: number
   readonly settlementTimeoutMs: number
   readonly redactor: Redactor

@@ -6,11 +6,58 @@ import { createRedactor, PLACEHOLDER, redactOnce, untilStable } from '../src/red
 
 /** Fragments that meet the finders half way: beginnings, ends, separators and nested encodings. */
 const fragment = fc.constantFrom(
-  'password=', '"password":"', "token: '", 'Cookie: ', 'Authorization: Bearer ', '//user:', '@host/', '{"secret":{',
-  '-----BEGIN KEY-----', '-----END KEY-----', '[redacted]', '[redact', 'eyJhbGciOiJub25l', '\n', '\r\n', '…', '⏎', ' ', '"', "'",
-  '\\"', '\\', '%', '%22', '&amp;', '&', ';', ',', '}', ']', ')', '\u200b', '\u202e', '\0', '\ud83d', '\ude00', '😀', 'é',
-  'a'.repeat(40), 'Ab1'.repeat(12), 'null', '\u2028', '\t', '=', ':', '>', '<password>', '--token ', 'x', '1', '.',
-) // biome-ignore format: one list, read as one
+  'password=',
+  '"password":"',
+  "token: '",
+  'Cookie: ',
+  'Authorization: Bearer ',
+  '//user:',
+  '@host/',
+  '{"secret":{',
+  '-----BEGIN KEY-----',
+  '-----END KEY-----',
+  '[redacted]',
+  '[redact',
+  'eyJhbGciOiJub25l',
+  '\n',
+  '\r\n',
+  '…',
+  '⏎',
+  ' ',
+  '"',
+  "'",
+  '\\"',
+  '\\',
+  '%',
+  '%22',
+  '&amp;',
+  '&',
+  ';',
+  ',',
+  '}',
+  ']',
+  ')',
+  '\u200b',
+  '\u202e',
+  '\0',
+  '\ud83d',
+  '\ude00',
+  '😀',
+  'é',
+  'a'.repeat(40),
+  'Ab1'.repeat(12),
+  'null',
+  '\u2028',
+  '\t',
+  '=',
+  ':',
+  '>',
+  '<password>',
+  '--token ',
+  'x',
+  '1',
+  '.',
+)
 const hostile = fc.oneof(
   fc.array(fragment, { maxLength: 30 }).map((parts) => parts.join('')),
   fc.string({ unit: 'binary', maxLength: 200 }),
@@ -82,8 +129,12 @@ describe('the redactor', () => {
     expect(redact(Symbol('x'))).toBe(PLACEHOLDER)
     expect(redact(() => 'x')).toBe(PLACEHOLDER)
     expect([redact(undefined), redact(null), redact(7), redact(7n), redact(true)]).toEqual([
-      'undefined', 'null', '7', '7', 'true',
-    ]) // biome-ignore format: pairs with the line above
+      'undefined',
+      'null',
+      '7',
+      '7',
+      'true',
+    ])
     expect(asked).toBe(0)
     fc.assert(fc.property(fc.anything(), (value) => typeof redact(value) === 'string'))
   })
@@ -131,12 +182,41 @@ describe('the redactor', () => {
 
   const repeat = (unit: string) => unit.repeat(Math.ceil(100_000 / unit.length))
   it.each([
-    '-', '//a:b', 'a', 'password=', "'\\", "token:['\\'", 'eyJ', 'Basic ', '\\u0041%41&amp;', '\u200b', '-----BEGIN ', '-----END x ',
-    'A1b2C3-', ':=>', '&', 'token=a&', '[redacted]', '%25', '\\', 'cookie: "', 'x:yyy', '"', ' ', '\n', 'a@', '//@', 'token:{', 'aA1',
+    '-',
+    '//a:b',
+    'a',
+    'password=',
+    "'\\",
+    "token:['\\'",
+    'eyJ',
+    'Basic ',
+    '\\u0041%41&amp;',
+    '\u200b',
+    '-----BEGIN ',
+    '-----END x ',
+    'A1b2C3-',
+    ':=>',
+    '&',
+    'token=a&',
+    '[redacted]',
+    '%25',
+    '\\',
+    'cookie: "',
+    'x:yyy',
+    '"',
+    ' ',
+    '\n',
+    'a@',
+    '//@',
+    'token:{',
+    'aA1',
   ])('comes to an end on 100,000 characters of %j', { timeout: 60_000 }, (unit) => {
-    const redactor = createRedactor({ maxLength: 200_000, secrets: ['aaaaaaaaaaaab', `${unit}${unit}${unit}z`] })
+    const redactor = createRedactor({
+      maxLength: 200_000,
+      secrets: ['aaaaaaaaaaaab', `${unit}${unit}${unit}z`],
+    })
     const redacted = redactor.redact(repeat(unit))
     expect(redacted.length).toBeLessThanOrEqual(200_000)
     expect(isClean(redacted)).toBe(true)
-  }) // biome-ignore format: one list, read as one
+  })
 })

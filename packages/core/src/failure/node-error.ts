@@ -78,7 +78,7 @@ const FAMILIES: readonly (readonly [RegExp, LibraryReasonCode])[] = [
 ]
 
 /** libuv's system errors are the only codes of this form; five capitals of it are no SQLSTATE in use. */
-const SYSTEM_ERROR = /^E[A-Z][A-Z0-9]{1,14}$/
+const SYSTEM_ERROR = /^E[A-Z0-9]{2,15}$/
 
 /**
  * What an error's `code` says when it comes from Node, its HTTP clients, or OpenSSL; undefined for any other text.

@@ -10,6 +10,8 @@ const QUOTES_AND_BRACKETS = /["'`\\)\]]/
 /** Says that there is no value, or whose own words say that something was left out. */
 const NO_SECRET = /^(?:null|undefined|true|false|none|nil|\*+)$/i
 
+/** The longest value that is asked whether it is one of these. */
+const MAX_FACT_LENGTH = 16
 /** With a number, a count of tokens and the like. */
 const COUNTED = /(?:tokens|secrets|cookies|credentials|signatures)$/i
 
@@ -45,8 +47,7 @@ export function findKeyValues(text: string, mark: Mark): void {
     const isBareHeader = match[0] === ':' && isHeaderName(name.text) && !/["'`\\[{]/.test(text[at] ?? '')
     const enclosing = /["'`]/.test(before) && !name.isQuoted ? before : undefined
     const { from, to } = isBareHeader ? lineValue(text, at, enclosing) : secretValue(text, at)
-    const value = text.slice(from, Math.min(to, from + 16))
-    if (NO_SECRET.test(value) || (COUNTED.test(name.text) && /^\d+$/.test(value))) continue
+    if (to - from <= MAX_FACT_LENGTH && isFact(name.text, text.slice(from, to))) continue
     mark(from, to)
     separator.lastIndex = Math.max(to, match.index + 1)
   }
@@ -55,6 +56,10 @@ export function findKeyValues(text: string, mark: Mark): void {
     markValue(text, match.index + match[0].length, mark)
   }
   for (const match of text.matchAll(SQL_PASSWORD)) markValue(text, match.index + match[0].length, mark)
+}
+
+function isFact(name: string, value: string): boolean {
+  return NO_SECRET.test(value) || (COUNTED.test(name) && /^\d+$/.test(value))
 }
 
 function markValue(text: string, at: number, mark: Mark): void {

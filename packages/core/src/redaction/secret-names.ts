@@ -13,6 +13,7 @@ const TELLING =
 /** As a whole word of a name. */
 const TELLING_WORDS = new Set([
   'token',
+  'tokens',
   'pwd',
   'jwt',
   'otp',
@@ -26,7 +27,7 @@ const TELLING_WORDS = new Set([
 ])
 
 /** As the last word, or the end, of a name, when the context is explicit: in prose these mean other things. */
-const EXPLICIT_WORDS = new Set(['pass', 'pw', 'auth', 'session', 'sid', 'pin', 'sig', 'tokens'])
+const EXPLICIT_WORDS = new Set(['pass', 'pw', 'auth', 'session', 'sid', 'pin', 'sig'])
 const EXPLICIT_END = /(?:token|pwd|(?<!by|com|sur|tres)pass)$/
 
 const QUERY_WORDS = new Set(['key', 'code', 'auth', 'ticket', 'hash'])

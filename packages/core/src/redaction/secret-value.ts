@@ -30,10 +30,16 @@ export function secretValue(text: string, at: number): Extent {
   return { from: at, to: bareEnd(text, at) }
 }
 
+/** After a quote inside a header's line: whether it closed around the whole header. */
+const AFTER_HEADER = /\s|$|["'`,)\]}]/y
+
 /** To the end of the line, or to the quote that closes around a whole header. */
 export function lineValue(text: string, at: number, enclosingQuote: string | undefined): Extent {
   let to = at
-  while (to < text.length && text[to] !== '\n' && text[to] !== enclosingQuote) to++
+  for (; to < text.length && text[to] !== '\n'; to++) {
+    if (text[to] !== enclosingQuote || text[to - 1] === '\\') continue
+    if (matchesAt(AFTER_HEADER, text, to + 1)) break
+  }
   return { from: at, to: beforeCutMark(text, to) }
 }
 
@@ -47,7 +53,7 @@ function goOn(text: string, from: number, to: number, after: number): Extent {
 export function bareEnd(text: string, at: number): number {
   for (let i = at; i < text.length; i++) {
     const character = text[i]!
-    if (/[\s…]/.test(character)) return i
+    if (/\s/.test(character) || (character === '…' && i === text.length - 1)) return i
     if (/[&;,]/.test(character) && matchesAt(NEXT_PAIR, text, i + 1)) return i
     if (/["'`)\]}>\\]/.test(character) && matchesAt(AFTER_CLOSING, text, i + 1)) return i
     if (character === '<' && /[/\w]/.test(text[i + 1] ?? '')) return i

@@ -28,10 +28,10 @@ const PREFIXED = new RegExp(
 
 /** A scheme and its credentials; ordinary words after `Bearer` are none. */
 const BEARER =
-  /\bBearer {1,8}(?!(?:tokens?|auth\w*|scheme|header|realm|error|is|was|were|and|or|not|for|in)\b)([^\s"'`<>,;)\]}…]{2,})/gi
+  /\bBearer {1,8}(?!(?:tokens?|auth\w*|scheme|header|realm|error|is|was|were|and|or|not|for|in)\b)([^\s"'`<>,;)\]}]{2,})/gi
 /** These words begin sentences too, so their credentials must look like some: a digit, padding or inner capitals. */
 const OTHER_SCHEME =
-  /\b(?:Basic|Digest|Negotiate|NTLM|ApiKey|Splunk|Token) {1,8}(?=[\w+/.~-]{0,256}(?:\d|=|[a-z][A-Z]))([\w+/.~-]{6,}={0,2})/gi
+  /\b(?:[Bb]asic|BASIC|[Dd]igest|[Nn]egotiate|NTLM|[Aa]pi[Kk]ey|Splunk|[Tt]oken) {1,8}(?=[\w+/.~-]{0,256}(?:\d|=|[a-z][A-Z]))([\w+/.~-]{6,}={0,2})/g
 
 /** Finds tokens that are recognized by their own shape, and credentials behind the name of their scheme. */
 export function findTokens(text: string, mark: Mark): void {

@@ -1,0 +1,232 @@
+import { ScopeMismatchError, type SkipReason } from '@opsledger/core'
+import {
+  type Admission,
+  type AdmissionRequest,
+  type AdmittedAnswer,
+  type Claim,
+  claimFrom,
+  createBatcher,
+  inOrder,
+  isConnectionError,
+  pause,
+  type Refusal,
+  type RunRow,
+  type Runtime,
+  retrying,
+  runFromRow,
+  runningRun,
+  sqlState,
+  toRunRequest,
+} from '@opsledger/core/guard'
+import { LockTableFullError } from './errors.ts'
+import type { LocalEntry, LocalRegistry } from './local-registry.ts'
+import type { LockSession } from './lock-session.ts'
+import type { OrphanKeeper } from './orphan-keeper.ts'
+
+/** An unlock under way, or a contender passing by, is over within this; then it is somebody else's lock. */
+const LOCK_BUSY_WITHIN_MS = 200
+const LOCK_BUSY_PAUSE_MS = 10
+/** When nothing says how long to wait: the next look costs little. */
+const DEFAULT_RETRY_AFTER_MS = 1_000
+/** A process takes over its own orphan at the second send; more rounds mean that somebody else is faster each time. */
+const MAX_ROUNDS = 10
+
+type Answer =
+  | AdmittedAnswer
+  | { verdict: 'not_this_scope'; n: number }
+  | { verdict: 'own_orphan'; n: number; fence: number }
+  | RefusedAnswer
+
+interface RefusedAnswer {
+  verdict: SkipReason
+  n: number
+  discard: boolean
+  retryAfterMs: number
+  holder: {
+    runId: string | null
+    attempt: number | null
+    workerId: string
+    host: string | null
+    pid: number | null
+    deliveryId: string
+    fence: number
+    since: string
+  } | null
+  run: RunRow | null
+}
+
+interface Ask {
+  readonly request: AdmissionRequest
+  readonly liveFences: number[]
+  readonly orphanFence: number | null
+}
+
+/**
+ * The way to a claim: first what this process knows by itself, then one statement that many share. See
+ * `sql/admit.ts` for what the database decides.
+ */
+export function createAdmission(
+  runtime: Runtime,
+  registry: LocalRegistry,
+  session: LockSession | null,
+  orphans: OrphanKeeper,
+) {
+  const send = async (asks: readonly Ask[]): Promise<Answer[]> => {
+    const requests = JSON.stringify(asks.map(toClaimRequest))
+    const call = session?.call ?? runtime.executor.call
+    const attempt = async (): Promise<Answer[]> => {
+      const workerId = await runtime.term.id()
+      let answers: Answer[] | 'term_retired'
+      try {
+        answers = (await call('admit', [requests, workerId, session !== null])) as Answer[] | 'term_retired'
+      } catch (error) {
+        // Session locks outlive the statement that failed.
+        if (session !== null && !isConnectionError(error)) await session.reset()
+        throw sqlState(error) === '53200' ? new LockTableFullError({ cause: error }) : error
+      }
+      if (answers === 'term_retired') {
+        await runtime.term.verify(runtime.admissionTimeoutMs)
+        return attempt()
+      }
+      return inOrder(answers, (answer) => {
+        if (answer.verdict !== 'admitted') return answer
+        registry.announce(answer.fence)
+        if (answer.lockKey !== null) session?.hold(answer.fence, answer.lockKey)
+        return { ...answer, workerId }
+      })
+    }
+    return retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed)
+  }
+  const batcher = createBatcher(send, { isolates: (error) => !isConnectionError(error) })
+
+  /** Asks the database until it says yes or no. */
+  const ask = async (entry: LocalEntry, liveFences: number[]): Promise<Admission> => {
+    const { request } = entry
+    const giveUpAt = performance.now() + LOCK_BUSY_WITHIN_MS
+    let orphanFence: number | null = null
+    for (let round = 1; ; round++) {
+      const answer: Answer = await batcher.add({ request, liveFences, orphanFence })
+      if (answer.verdict === 'admitted') {
+        const claim = claimFrom(answer)
+        registry.admitted(entry, claim)
+        return { admitted: true, claim }
+      }
+      if (answer.verdict === 'not_this_scope') throw new ScopeMismatchError(request.job.runId!)
+      if (answer.verdict === 'own_orphan') {
+        if (registry.isAlive(answer.fence)) liveFences = [...liveFences, answer.fence]
+        else orphanFence = answer.fence
+        if (round < MAX_ROUNDS) continue
+        return { admitted: false, refusal: lockBusy }
+      }
+      if (answer.verdict === 'lock_busy' && performance.now() < giveUpAt) {
+        await pause(LOCK_BUSY_PAUSE_MS * (0.5 + Math.random()))
+        continue
+      }
+      return { admitted: false, refusal: refusalFrom(answer) }
+    }
+  }
+
+  return async function admit(request: AdmissionRequest): Promise<Admission> {
+    const { job, delivery } = request
+    for (;;) {
+      const local = registry.find(job.identity, job.workKey)
+      if (local === null || (local.state === 'executing' && mustBeWritten(request, local.claim!))) {
+        const entry = registry.enter(request, local !== null)
+        try {
+          const admission = await ask(entry, local === null ? [] : [local.claim!.fence])
+          if (!admission.admitted) {
+            entry.refusal = admission.refusal
+            registry.leave(entry)
+          }
+          return admission
+        } catch (error) {
+          registry.leave(entry)
+          // Whether it was admitted is unknown: nobody must wait for a claim that nobody executes.
+          if (isConnectionError(error)) orphans.suspect(request)
+          throw error
+        }
+      }
+      if (local.state === 'executing')
+        return { admitted: false, refusal: localOverlap(request, local, runtime) }
+      await local.left.promise
+      if (local.refusal !== null && isSharedBy(local.refusal, local.request, request, delivery.id)) {
+        return { admitted: false, refusal: local.refusal }
+      }
+    }
+  }
+}
+
+/** A skipped run is a row: a system job's overlap, and the own run of a delivery that another run stands for. */
+function mustBeWritten({ job }: AdmissionRequest, claim: Claim): boolean {
+  return job.isSystem || (job.runId !== null && job.runId !== claim.runId)
+}
+
+/** What was refused a moment ago is refused for the same reason now, where the reason is not the delivery itself. */
+function isSharedBy(
+  refusal: Refusal,
+  first: AdmissionRequest,
+  next: AdmissionRequest,
+  deliveryId: string,
+): boolean {
+  if (first.job.identity !== next.job.identity || first.job.isSystem || first.job.runId !== next.job.runId)
+    return false
+  if (refusal.reason === 'cooldown') return refusal.holder?.deliveryId !== deliveryId
+  return (
+    refusal.reason === 'overlap' && refusal.action === 'discard' && refusal.holder?.deliveryId !== deliveryId
+  )
+}
+
+function localOverlap(
+  { delivery }: AdmissionRequest,
+  { claim, request }: LocalEntry,
+  runtime: Runtime,
+): Refusal {
+  const { runId, attempt, workerId, fence, startedAt } = claim!
+  const isSameDelivery = request.delivery.id === delivery.id
+  return {
+    executed: false,
+    reason: 'overlap',
+    action: isSameDelivery ? 'retry_later' : 'discard',
+    retryAfterMs: runtime.leaseMs,
+    holder: {
+      runId,
+      attempt,
+      workerId,
+      host: runtime.host,
+      pid: process.pid,
+      deliveryId: request.delivery.id,
+      fence,
+      since: startedAt,
+    },
+    run: runningRun(claim!, request.job, request.delivery),
+  }
+}
+
+const lockBusy: Refusal = {
+  executed: false,
+  reason: 'lock_busy',
+  action: 'retry_later',
+  retryAfterMs: DEFAULT_RETRY_AFTER_MS,
+  holder: null,
+  run: null,
+}
+
+function refusalFrom({ verdict, discard, retryAfterMs, holder, run }: RefusedAnswer): Refusal {
+  return {
+    executed: false,
+    reason: verdict,
+    action: discard ? 'discard' : 'retry_later',
+    retryAfterMs: retryAfterMs > 0 || discard ? retryAfterMs : DEFAULT_RETRY_AFTER_MS,
+    holder: holder === null ? null : { ...holder, since: new Date(holder.since) },
+    run: run === null ? null : runFromRow(run),
+  }
+}
+
+function toClaimRequest({ request, liveFences, orphanFence }: Ask, n: number) {
+  return {
+    run: toRunRequest(request, n),
+    records_run: true,
+    live_fences: liveFences,
+    orphan_fence: orphanFence,
+  }
+}

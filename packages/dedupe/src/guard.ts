@@ -1,0 +1,137 @@
+import { InvalidOptionError, type JobIdentity, type Ledger, type Run } from '@opsledger/core'
+import {
+  assertDuration,
+  type Claim,
+  createSettler,
+  type Guard,
+  type RunRow,
+  retrying,
+  runFromRow,
+  runtimeOf,
+  type Settlement,
+  toAdoption,
+  walkTable,
+} from '@opsledger/core/guard'
+import { createAdmission } from './admission.ts'
+import { type Explanation, type ExplanationRow, explanationFrom } from './explain.ts'
+import { createLocalRegistry } from './local-registry.ts'
+import { createLockSession, type LockSession } from './lock-session.ts'
+import { migrations } from './migrations/index.ts'
+import { createOrphanKeeper } from './orphan-keeper.ts'
+
+/** Long enough to swallow double dispatches, schedulers that overlap and impatient clicks; shorter than an hourly job. */
+export const DEFAULT_COOLDOWN_MS = 15 * 60 * 1000
+
+/**
+ * `session`: an advisory lock and a lease, each holding where the other fails; one connection more per process.
+ * `lease`: the lease alone, for transaction poolers, a host's own Kysely and single-connection databases; a process
+ * that is frozen past its lease may overlap in time, and all its later writes are refused.
+ */
+export type ExclusionMode = 'session' | 'lease'
+
+export interface GuardOptions {
+  /** @default 'session' on the library's own connections, 'lease' on a host's Kysely instance */
+  readonly exclusion?: ExclusionMode
+  /** How long an identity is refused after a terminal completion, in ms; operations may say otherwise. @default 15 minutes */
+  readonly cooldownMs?: number
+}
+
+export interface DedupeGuard extends Guard {
+  readonly exclusion: ExclusionMode
+  /** Who holds this work, since when, until when, and why. Only ever of the scope it is asked for. */
+  explain(job: JobIdentity): Promise<Explanation>
+  /** Ends the cooldown of this work now; answers with how many there were. Never touches a running execution. */
+  release(job: JobIdentity): Promise<number>
+}
+
+/**
+ * The guard of this process's operations on a ledger. Make one per ledger and share it.
+ * @throws InvalidOptionError; nothing is connected before the first use
+ */
+export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeGuard {
+  const runtime = runtimeOf(ledger)
+  const { executor } = runtime
+  const exclusion = options.exclusion ?? (executor.isOwn ? 'session' : 'lease')
+  if (exclusion !== 'session' && exclusion !== 'lease') {
+    throw new InvalidOptionError('exclusion', exclusion, "'session' or 'lease'")
+  }
+  if (exclusion === 'session' && executor.settings === null) {
+    throw new InvalidOptionError(
+      'exclusion',
+      exclusion,
+      "'lease' with a Kysely instance; give the ledger a `connection` or a `pool` for 'session'",
+    )
+  }
+  const cooldownMs = assertDuration('cooldownMs', options.cooldownMs ?? DEFAULT_COOLDOWN_MS)
+  runtime.requireMigrations(migrations)
+
+  const registry = createLocalRegistry()
+  let session: LockSession | null = null
+  if (exclusion === 'session') {
+    session = createLockSession({
+      schema: runtime.schema,
+      settings: executor.settings!,
+      callTimeoutMs: Math.max(1_000, Math.round(runtime.leaseMs / 2)),
+      onRestored: async () => {
+        await retrying(() => runtime.term.reconfirm(), runtime.leaseMs, runtime.isClosed)
+        await orphans.settle()
+      },
+    })
+  }
+  const send = (settlements: readonly object[]) => executor.call('settle', [JSON.stringify(settlements)])
+  const orphans = createOrphanKeeper(runtime, registry)
+  const settleNow = createSettler(runtime, send, orphans.keep)
+  const admit = createAdmission(runtime, registry, session, orphans)
+
+  const identityArgs = (job: JobIdentity) => [job.identity, job.workKey]
+
+  runtime.onClose(async () => {
+    orphans.close()
+    await session?.close()
+  })
+
+  return {
+    excludes: true,
+    exclusion,
+    cooldownMs,
+    admit,
+    async settle(claim: Claim, settlement: Settlement, claimCooldownMs: number) {
+      const entry = registry.byFence(claim.fence)
+      if (entry !== null) registry.settling(entry)
+      try {
+        return await settleNow(claim, settlement, claimCooldownMs)
+      } finally {
+        if (entry !== null) registry.leave(entry)
+        session?.unlock(claim.fence)
+      }
+    },
+    async adopt(claims, workerId) {
+      return new Set(
+        (await executor.call('adopt', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],
+      )
+    },
+    async coolingRun(job) {
+      const found = (await executor.call('cooling_run', identityArgs(job))) as {
+        run: RunRow
+        retryAfterMs: number
+      } | null
+      return found === null ? null : { run: runFromRow(found.run), retryAfterMs: found.retryAfterMs }
+    },
+    async sweep({ workspaceId, limits, defaultLimitMs, batch }): Promise<Run[]> {
+      const args = [workspaceId, JSON.stringify(limits), defaultLimitMs, batch]
+      return ((await executor.call('sweep', args)) as RunRow[]).map(runFromRow)
+    },
+    pruneClaims: (olderThanMs, signal) =>
+      walkTable(executor, runtime.schema, 'job_claim', signal, async (from, to) =>
+        Number(await executor.call('prune_claims', [from, to, olderThanMs])),
+      ),
+    async explain(job) {
+      await runtime.ready()
+      return explanationFrom((await executor.call('explain', identityArgs(job))) as ExplanationRow[])
+    },
+    async release(job) {
+      await runtime.ready()
+      return (await executor.call('release', identityArgs(job))) as number
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import type { AdmissionRequest, Claim, Refusal } from '@opsledger/core/guard'
+
+/** One identity that this process is admitting, executing or settling. */
+export interface LocalEntry {
+  readonly request: AdmissionRequest
+  state: 'admitting' | 'executing' | 'settling'
+  claim: Claim | null
+  /** Why it was not admitted, for those who waited for its answer. */
+  refusal: Refusal | null
+  /** Resolves when the state has been left. */
+  left: { promise: Promise<void>; resolve: () => void }
+}
+
+/**
+ * What this process is at, by identity and by work key: session locks are re-entrant, so the database would admit the
+ * same process twice. Also which fences are alive here: a claim of this process under another fence is an orphan.
+ */
+export interface LocalRegistry {
+  find(identity: string, workKey: string): LocalEntry | null
+  /** `isNewcomer`: somebody else is at this identity here, and stays the one who is found. */
+  enter(request: AdmissionRequest, isNewcomer: boolean): LocalEntry
+  /** The claim may be of another identity than was asked for: the run that stands for the work has its own. */
+  admitted(entry: LocalEntry, claim: Claim): void
+  settling(entry: LocalEntry): void
+  leave(entry: LocalEntry): void
+  byFence(fence: number): LocalEntry | null
+  liveFences(): number[]
+  isAlive(fence: number): boolean
+  /** A fence is alive from the moment its answer arrives, before anybody has looked at it. */
+  announce(fence: number): void
+}
+
+export function createLocalRegistry(): LocalRegistry {
+  const byKey = new Map<string, LocalEntry>()
+  const byFence = new Map<number, LocalEntry>()
+  const alive = new Set<number>()
+
+  const keysOf = ({ request, claim }: LocalEntry) =>
+    new Set([
+      request.job.identity,
+      request.job.workKey,
+      ...(claim === null ? [] : [claim.identity, claim.workKey]),
+    ])
+
+  const nextState = (entry: LocalEntry, state: LocalEntry['state']) => {
+    entry.state = state
+    const { resolve } = entry.left
+    entry.left = Promise.withResolvers<void>()
+    resolve()
+  }
+
+  return {
+    find: (identity, workKey) => byKey.get(identity) ?? byKey.get(workKey) ?? null,
+    enter(request, isNewcomer) {
+      const entry: LocalEntry = {
+        request,
+        state: 'admitting',
+        claim: null,
+        refusal: null,
+        left: Promise.withResolvers<void>(),
+      }
+      if (!isNewcomer) for (const key of keysOf(entry)) byKey.set(key, entry)
+      return entry
+    },
+    admitted(entry, claim) {
+      entry.claim = claim
+      for (const key of keysOf(entry)) byKey.set(key, entry)
+      byFence.set(claim.fence, entry)
+      alive.add(claim.fence)
+      nextState(entry, 'executing')
+    },
+    settling: (entry) => nextState(entry, 'settling'),
+    leave(entry) {
+      for (const key of keysOf(entry)) if (byKey.get(key) === entry) byKey.delete(key)
+      if (entry.claim !== null) {
+        byFence.delete(entry.claim.fence)
+        alive.delete(entry.claim.fence)
+      }
+      entry.left.resolve()
+    },
+    byFence: (fence) => byFence.get(fence) ?? null,
+    liveFences: () => [...alive],
+    isAlive: (fence) => alive.has(fence),
+    announce: (fence) => {
+      alive.add(fence)
+    },
+  }
+}

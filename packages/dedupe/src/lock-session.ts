@@ -1,0 +1,255 @@
+import {
+  type ConnectionSettings,
+  callText,
+  connectionProblem,
+  describeSettings,
+  isConnectionError,
+  parseAnswer,
+  pause,
+  publish,
+} from '@opsledger/core/guard'
+import pg from 'pg'
+import { isTransactionPooled } from './detect-pooler.ts'
+import { TransactionPoolerError } from './errors.ts'
+
+/** Locks asked back per statement: one that finds no room must not take thousands with it. */
+const RELOCK_BATCH = 100
+/** Who holds a lock that is ours by the row is a contender passing by, or our own session that has not died yet. */
+const RELOCK_EVERY_MS = 250
+const FIRST_RECONNECT_MS = 20
+const MAX_RECONNECT_MS = 500
+
+/**
+ * The one connection whose session holds this process's advisory locks, for any number of running jobs. Admissions run
+ * on it, because the lock belongs to the session that took it. When it is lost it is opened again, and asks for the
+ * locks of everything that still executes; a lock that cannot be had yet is asked for again, and aborts nothing.
+ */
+export interface LockSession {
+  /** @throws TransactionPoolerError, DatabaseUnavailableError, DatabaseRefusedError */
+  call(name: string, args: readonly unknown[]): Promise<unknown>
+  /** The admitted claim's lock is this session's now, and is asked for again after a lost connection. */
+  hold(fence: number, lockKey: string): void
+  /** Lets the lock go, together with others, soon; not awaited. */
+  unlock(fence: number): void
+  /** After a statement failed with locks taken: lets everything go and asks again for what is held. */
+  reset(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LockSessionOptions {
+  readonly schema: string
+  readonly settings: ConnectionSettings
+  readonly callTimeoutMs: number
+  /** After a lost connection, when the locks were asked for again. */
+  onRestored(): Promise<void>
+}
+
+export function createLockSession({
+  schema,
+  settings,
+  callTimeoutMs,
+  onRestored,
+}: LockSessionOptions): LockSession {
+  /** Lock keys by fence; false while the key could not be had back. */
+  const held = new Map<number, { key: string; isLocked: boolean }>()
+  let client: pg.Client | null = null
+  let connecting: Promise<pg.Client> | null = null
+  let isClosed = false
+  let wasConnected = false
+  let unlocking: string[] = []
+  let relocking: Promise<void> = Promise.resolve()
+
+  const newClient = (applicationName: string) =>
+    new pg.Client({
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 5_000,
+      ...settings,
+      application_name: applicationName,
+      pipeline: true,
+    } as pg.ClientConfig)
+
+  const connect = async (): Promise<pg.Client> => {
+    const opened = newClient('opsledger locks')
+    let isDead = false
+    // Before the first query: a client without a listener takes the process down when the server closes it.
+    opened.on('error', () => drop(opened))
+    opened.on('end', () => {
+      isDead = true
+      drop(opened)
+    })
+    try {
+      await opened.connect()
+      const connectSecond = async () => {
+        const second = newClient('opsledger pooler check')
+        second.on('error', () => {})
+        await second.connect()
+        return second
+      }
+      if (!wasConnected && (await isTransactionPooled(opened, connectSecond))) {
+        throw new TransactionPoolerError(describeSettings(settings))
+      }
+      await opened.query(HARDEN_SESSION)
+      if (isDead) throw new Error('Connection terminated unexpectedly')
+    } catch (error) {
+      opened.end().catch(() => {})
+      throw connectionProblem(error, settings)
+    }
+    client = opened
+    if (wasConnected) {
+      for (const lock of held.values()) lock.isLocked = false
+      await relockOn(opened)
+      const relocked = [...held.values()].filter((lock) => lock.isLocked).length
+      publish('opsledger:lock_session.restored', { schema, held: held.size, relocked })
+      onRestored().catch(() => {})
+    }
+    wasConnected = true
+    return opened
+  }
+
+  const ready = (): Promise<pg.Client> => {
+    if (client !== null) return Promise.resolve(client)
+    connecting ??= connect().finally(() => {
+      connecting = null
+    })
+    return connecting
+  }
+
+  const drop = (lost: pg.Client) => {
+    lost.end().catch(() => {})
+    if (client !== lost) return
+    client = null
+    if (isClosed) return
+    publish('opsledger:lock_session.lost', { schema, held: held.size })
+    if (held.size > 0) reconnect()
+  }
+
+  const reconnect = async () => {
+    for (
+      let waitMs = FIRST_RECONNECT_MS;
+      client === null && !isClosed;
+      waitMs = Math.min(MAX_RECONNECT_MS, waitMs * 2)
+    ) {
+      await ready().catch(() => {})
+      if (client === null) await pause(waitMs * (0.5 + Math.random() / 2))
+    }
+  }
+
+  /** One at a time: a session that asks twice for a lock it gets would have to let go twice. */
+  const relockOn = (on: pg.Client): Promise<void> => {
+    relocking = relocking.catch(() => {}).then(() => relockMissing(on))
+    return relocking
+  }
+
+  const relockMissing = async (on: pg.Client) => {
+    const missing = [...held].filter(([, lock]) => !lock.isLocked)
+    for (let from = 0; from < missing.length && on === (client ?? on); from += RELOCK_BATCH) {
+      const batch = missing.slice(from, from + RELOCK_BATCH)
+      try {
+        const { rows } = await on.query<{ locked: boolean }>({
+          name: 'opsledger:relock',
+          text: RELOCK,
+          values: [batch.map(([, lock]) => lock.key)],
+          query_timeout: callTimeoutMs,
+        } as pg.QueryConfig)
+        batch.forEach(([fence, lock], index) => {
+          lock.isLocked = rows[index]!.locked
+          // Settled while it was asked for: nobody would ever let it go.
+          if (lock.isLocked && held.get(fence) !== lock) letGo(lock.key)
+        })
+      } catch (error) {
+        if (isConnectionError(error)) throw error
+      }
+    }
+    const isIncomplete = [...held.values()].some((lock) => !lock.isLocked)
+    if (isIncomplete) {
+      setTimeout(() => {
+        if (on === client) relockOn(on).catch(() => drop(on))
+      }, RELOCK_EVERY_MS).unref()
+    }
+  }
+
+  const letGo = (key: string) => {
+    if (unlocking.length === 0) setImmediate(flushUnlocks)
+    unlocking.push(key)
+  }
+
+  const flushUnlocks = async () => {
+    const keys = unlocking
+    unlocking = []
+    const on = client
+    // Without a session there is no lock.
+    if (on === null || keys.length === 0) return
+    try {
+      await on.query({
+        name: 'opsledger:unlock',
+        text: 'select pg_advisory_unlock(key) from unnest($1::bigint[]) as k(key)',
+        values: [keys],
+        query_timeout: callTimeoutMs,
+      } as pg.QueryConfig)
+    } catch {
+      drop(on)
+    }
+  }
+
+  return {
+    async call(name, args) {
+      const on = await ready()
+      try {
+        const { rows } = await on.query<{ answer: string | null }>({
+          name: `opsledger:${schema}.${name}`,
+          text: callText(schema, name, args.length),
+          values: args as unknown[],
+          query_timeout: callTimeoutMs,
+        } as pg.QueryConfig)
+        return parseAnswer(rows)
+      } catch (error) {
+        if (isConnectionError(error)) drop(on)
+        throw error
+      }
+    },
+    hold(fence, key) {
+      held.set(fence, { key, isLocked: true })
+    },
+    unlock(fence) {
+      const lock = held.get(fence)
+      held.delete(fence)
+      if (lock?.isLocked) letGo(lock.key)
+    },
+    async reset() {
+      const on = await ready()
+      await on.query('select pg_advisory_unlock_all()')
+      unlocking = []
+      for (const lock of held.values()) lock.isLocked = false
+      await relockOn(on)
+    },
+    async close() {
+      isClosed = true
+      await flushUnlocks()
+      const on = client
+      client = null
+      await on?.end().catch(() => {})
+    },
+  }
+}
+
+const RELOCK = `
+  select pg_try_advisory_lock(key) as locked
+  from (select key, n from unnest($1::bigint[]) with ordinality as k(key, n) offset 0) as k order by n`
+
+/**
+ * What the lock session needs, whatever the role's defaults are: no server timeout may reap it; a client that vanishes
+ * is noticed by the server within seconds, also with unacknowledged bytes or in mid-query; a row it waits for is not
+ * waited for for ever; and a function of ours sees what was committed before it.
+ */
+const HARDEN_SESSION = `
+  set default_transaction_isolation to 'read committed';
+  set statement_timeout to 0;
+  set lock_timeout to '2s';
+  set idle_in_transaction_session_timeout to 0;
+  set idle_session_timeout to 0;
+  set tcp_keepalives_idle to 5;
+  set tcp_keepalives_interval to 2;
+  set tcp_keepalives_count to 3;
+  set tcp_user_timeout to '10s';
+  set client_connection_check_interval to '2s'`

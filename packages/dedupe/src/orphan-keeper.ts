@@ -1,0 +1,82 @@
+import {
+  type AdmissionRequest,
+  type Claim,
+  type Runtime,
+  type Settlement,
+  toSettlement,
+} from '@opsledger/core/guard'
+import type { LocalRegistry } from './local-registry.ts'
+
+/** Kept at most: an outage that leaves more behind leaves them to the next delivery of the work, which takes over. */
+const MAX_KEPT = 10_000
+
+/**
+ * What this process may have left held behind a lost connection: settlements that were given up, and admissions whose
+ * reply never came. Once per lease, and after each reconnect, the settlements are sent again and the orphans are
+ * freed, without cooldown. Work that comes again before that takes its orphan over by itself.
+ */
+export interface OrphanKeeper {
+  keep(claim: Claim, settlement: Settlement, cooldownMs: number): void
+  suspect(request: AdmissionRequest): void
+  settle(): Promise<void>
+  close(): void
+}
+
+export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): OrphanKeeper {
+  let settlements: { claim: Claim; settlement: Settlement; cooldownMs: number }[] = []
+  let suspects: AdmissionRequest[] = []
+  let timer: NodeJS.Timeout | undefined
+  let settling: Promise<void> | null = null
+
+  const schedule = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      keeper.settle().catch(() => {})
+    }, runtime.leaseMs).unref()
+  }
+
+  const settleKept = async () => {
+    if (settlements.length > 0) {
+      const sent = settlements
+      await runtime.executor.call('settle', [JSON.stringify(sent.map(toSettlement))])
+      settlements = settlements.filter((kept) => !sent.includes(kept))
+    }
+    const asked = suspects.filter(({ job }) => registry.find(job.identity, job.workKey) === null)
+    if (asked.length > 0) {
+      await runtime.executor.call('free_orphans', [
+        JSON.stringify(
+          asked.map(({ job, newRunId }) => ({
+            identity: job.identity,
+            work_key: job.workKey,
+            run_id: job.runId ?? newRunId,
+          })),
+        ),
+        await runtime.term.id(),
+        JSON.stringify(registry.liveFences()),
+      ])
+      suspects = suspects.filter((suspect) => !asked.includes(suspect))
+    }
+  }
+
+  const keeper: OrphanKeeper = {
+    keep(claim, settlement, cooldownMs) {
+      if (settlements.length < MAX_KEPT) settlements.push({ claim, settlement, cooldownMs })
+      schedule()
+    },
+    suspect(request) {
+      if (suspects.length < MAX_KEPT) suspects.push(request)
+      schedule()
+    },
+    settle() {
+      settling ??= settleKept().finally(() => {
+        settling = null
+        if (settlements.length + suspects.length > 0) schedule()
+      })
+      return settling
+    },
+    close() {
+      clearTimeout(timer)
+    },
+  }
+  return keeper
+}
