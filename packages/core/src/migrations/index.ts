@@ -2,8 +2,9 @@ import { adoptRunsFunction } from '../sql/adopt-runs.ts'
 import {
   appendAttemptFunction,
   attemptEntryFunction,
-  beginRunFunction,
+  beginRunsFunction,
   runRequestType,
+  runStartType,
   skipRunFunction,
 } from '../sql/begin-run.ts'
 import {
@@ -21,6 +22,7 @@ import {
   runByDeliveryIndex,
   runByScopeIndex,
   runByTypeIndex,
+  runTypes,
 } from '../sql/operation-run.ts'
 import { namedTermsFunction, pruneLeasesFunction, pruneRunsFunction } from '../sql/prune-runs.ts'
 import {
@@ -30,7 +32,7 @@ import {
   settleRunsFunction,
   wasSettledFunction,
 } from '../sql/settle-runs.ts'
-import { admittedFunction, startRunsFunction } from '../sql/start-runs.ts'
+import { startRunsFunction } from '../sql/start-runs.ts'
 import {
   registerTermFunction,
   renewTermFunction,
@@ -54,6 +56,7 @@ export const migrations: MigrationSet = {
         renewTermFunction,
         retireTermFunction,
         retireOwnTermFunction,
+        ...runTypes,
         operationRunTable,
         openRunIndex,
         runByScopeIndex,
@@ -62,9 +65,9 @@ export const migrations: MigrationSet = {
         runRequestType,
         appendAttemptFunction,
         attemptEntryFunction,
-        beginRunFunction,
+        runStartType,
+        beginRunsFunction,
         skipRunFunction,
-        admittedFunction,
         startRunsFunction,
         runSettlementType,
         wasSettledFunction,

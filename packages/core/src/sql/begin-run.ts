@@ -42,59 +42,94 @@ return jsonb_build_object(
   'outcome', p_outcome, 'reasonCode', p_reason_code, 'message', p_message,
   'total', p_total, 'processed', p_processed, 'failed', p_failed)`
 
+/** An attempt that is about to begin: the request, the run that stands for its work, as it was read, and the fence. */
+export const runStartType: SqlFile = (s) => `
+create type ${s}.run_start as (
+  request ${s}.run_request,
+  identity uuid,
+  work_key uuid,
+  known_run_id uuid,
+  known_status ${s}.run_status,
+  known_fence bigint,
+  fence bigint,
+  lock_key bigint,
+  at timestamptz
+)`
+
 /**
- * Effect: the run executes its next attempt under `p_fence`: inserted, or reopened with what it was moved into the
- * history. A run that an attempt was lost of keeps the counts of its last *settled* attempt until the next
- * settlement replaces them.
- * Lock: the run row (or its keys in the unique indexes). A run that changed since `p_known` was read, and a second
- * open run of the work, raise 40001 and 23505: the caller tries again. Clock: `p_at`, the database's.
+ * Effect: each run executes its next attempt under its fence: inserted, or reopened with what it was moved into the
+ * history. A run that an attempt was lost of keeps the counts of its last *settled* attempt until the next settlement
+ * replaces them. Answers with what each admitted delivery is told.
+ * Lock: the run rows (or their keys in the unique indexes). A run that changed since it was read, and a second open run
+ * of the work, raise 40001 and 23505: the caller tries again. Clock: `at`, the database's.
  */
-export const beginRunFunction: SqlFile = (s) => `
-create function ${s}.begin_run(
-  e ${s}.run_request, p_known ${s}.operation_run, p_fence bigint, p_worker uuid, p_at timestamptz
-) returns ${s}.operation_run language plpgsql${planSettings} as $$
+export const beginRunsFunction: SqlFile = (s) => `
+create function ${s}.begin_runs(p_starts ${s}.run_start[], p_worker uuid)
+returns jsonb[] language plpgsql as $$
 declare
-  v_run ${s}.operation_run;
+  v_answers jsonb[];
+  v_reopened jsonb[];
+  v_known integer;
 begin
-  if p_known.id is null then
-    insert into ${s}.operation_run
-      (id, workspace_id, tenant_id, type, identity, work_key, status, attempt, fence, worker_id, created_at,
-       started_at, delivery_id, delivery_attempt, delivery_maximum, context)
-    values
-      (coalesce(e.run_id, e.new_run_id), e.workspace_id, e.tenant_id, e.type, e.identity, e.work_key, 'running', 1,
-       p_fence, p_worker, p_at, p_at, e.delivery_id, e.delivery_attempt, e.delivery_maximum, e.context)
-    returning * into v_run;
-    return v_run;
+  insert into ${s}.operation_run
+    (id, workspace_id, tenant_id, type, identity, work_key, status, attempt, fence, worker_id, created_at,
+     started_at, delivery_id, delivery_attempt, delivery_maximum, context)
+  select
+    coalesce((x.request).run_id, (x.request).new_run_id), (x.request).workspace_id, (x.request).tenant_id,
+    (x.request).type, x.identity, x.work_key, 'running', 1, x.fence, p_worker, x.at, x.at,
+    (x.request).delivery_id, (x.request).delivery_attempt, (x.request).delivery_maximum, (x.request).context
+  from unnest(p_starts) as x
+  where x.known_run_id is null;
+  v_answers := array(
+    select jsonb_build_object(
+      'n', (x.request).n, 'verdict', 'admitted', 'identity', x.identity, 'workKey', x.work_key,
+      'lockKey', x.lock_key::text, 'fence', x.fence,
+      'runId', coalesce((x.request).run_id, (x.request).new_run_id), 'attempt', 1,
+      'createdAt', x.at, 'startedAt', x.at, 'context', (x.request).context)
+    from unnest(p_starts) as x
+    where x.known_run_id is null);
+
+  v_known := cardinality(p_starts) - cardinality(v_answers);
+  if v_known = 0 then return v_answers; end if;
+
+  with run as (
+    update ${s}.operation_run r set
+      status = 'running',
+      outcome = 'pending',
+      attempt = r.attempt + 1,
+      fence = x.fence,
+      worker_id = p_worker,
+      started_at = x.at,
+      completed_at = null,
+      delivery_id = (x.request).delivery_id,
+      delivery_attempt = (x.request).delivery_attempt,
+      delivery_maximum = (x.request).delivery_maximum,
+      context = coalesce((x.request).context, r.context),
+      reason_code = null,
+      message = null,
+      progress = null,
+      canonical_run_id = null,
+      attempt_history = case r.status
+        when 'running' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
+          r, 'lost', 'worker.lost', null, null, null, null, x.at))
+        when 'completed' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
+          r, r.outcome::text, r.reason_code, r.message, r.total, r.processed, r.failed, r.completed_at))
+        else r.attempt_history
+      end
+    from unnest(p_starts) as x
+    where r.id = x.known_run_id and r.status = x.known_status and r.fence is not distinct from x.known_fence
+    returning jsonb_build_object(
+      'n', (x.request).n, 'verdict', 'admitted', 'identity', x.identity, 'workKey', x.work_key,
+      'lockKey', x.lock_key::text, 'fence', x.fence, 'runId', r.id, 'attempt', r.attempt,
+      'createdAt', r.created_at, 'startedAt', x.at, 'context', r.context, 'attemptHistory', r.attempt_history)
+      as answer
+  )
+  select array_agg(answer) into v_reopened from run;
+
+  if coalesce(cardinality(v_reopened), 0) <> v_known then
+    raise exception 'a run changed while it was being claimed' using errcode = '40001';
   end if;
-  update ${s}.operation_run r set
-    status = 'running',
-    outcome = 'pending',
-    attempt = r.attempt + 1,
-    fence = p_fence,
-    worker_id = p_worker,
-    started_at = p_at,
-    completed_at = null,
-    delivery_id = e.delivery_id,
-    delivery_attempt = e.delivery_attempt,
-    delivery_maximum = e.delivery_maximum,
-    context = coalesce(e.context, r.context),
-    reason_code = null,
-    message = null,
-    progress = null,
-    canonical_run_id = null,
-    attempt_history = case r.status
-      when 'running' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
-        r, 'lost', 'worker.lost', null, null, null, null, p_at))
-      when 'completed' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
-        r, r.outcome, r.reason_code, r.message, r.total, r.processed, r.failed, r.completed_at))
-      else r.attempt_history
-    end
-  where r.id = p_known.id and r.status = p_known.status and r.fence is not distinct from p_known.fence
-  returning * into v_run;
-  if not found then
-    raise exception 'run % changed while it was being claimed', p_known.id using errcode = '40001';
-  end if;
-  return v_run;
+  return v_answers || v_reopened;
 end $$`
 
 /**
@@ -107,7 +142,7 @@ export const skipRunFunction: SqlFile = (s) => `
 create function ${s}.skip_run(
   e ${s}.run_request, p_run_id uuid, p_reason_code text, p_canonical_run_id uuid, p_ends_delivery boolean,
   p_at timestamptz
-) returns ${s}.operation_run language plpgsql${planSettings} as $$
+) returns ${s}.operation_run language plpgsql as $$
 declare
   v_run ${s}.operation_run;
 begin

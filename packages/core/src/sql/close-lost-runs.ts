@@ -9,7 +9,7 @@ import { planSettings, requireReadCommitted } from './plan-settings.ts'
  */
 export const closeLostRunFunction: SqlFile = (s) => `
 create function ${s}.close_lost_run(p_run_id uuid, p_fence bigint)
-returns ${s}.operation_run language plpgsql${planSettings} as $$
+returns ${s}.operation_run language plpgsql as $$
 declare
   v_run ${s}.operation_run;
 begin
@@ -42,7 +42,7 @@ end $$`
  */
 export const closeUndeliveredRunFunction: SqlFile = (s) => `
 create function ${s}.close_undelivered_run(p_run_id uuid, p_limit_ms bigint)
-returns ${s}.operation_run language plpgsql${planSettings} as $$
+returns ${s}.operation_run language plpgsql as $$
 declare
   v_run ${s}.operation_run;
 begin

@@ -8,8 +8,8 @@ create type ${s}.run_settlement as (
   run_id uuid,
   identity uuid,
   fence bigint,
-  status text,
-  outcome text,
+  status ${s}.run_status,
+  outcome ${s}.run_outcome,
   total integer,
   processed integer,
   failed integer,
@@ -27,13 +27,12 @@ create type ${s}.run_settlement as (
  */
 export const settleRunsFunction: SqlFile = (s) => `
 create function ${s}.settle_runs(p_settlements ${s}.run_settlement[])
-returns jsonb language plpgsql${planSettings} as $$
+returns jsonb[] language plpgsql as $$
 declare
-  i ${s}.run_settlement;
-  v_run ${s}.operation_run;
-  v_answers jsonb[] := '{}';
+  v_answers jsonb[];
+  v_others jsonb[];
 begin
-  foreach i in array p_settlements loop
+  with run as (
     update ${s}.operation_run r set
       status = i.status,
       outcome = i.outcome,
@@ -48,17 +47,21 @@ begin
       attempt_history = case when i.status = 'completed' then r.attempt_history
         else ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
           r, 'failed', i.reason_code, i.message, i.total, i.processed, i.failed, clock_timestamp())) end
+    from unnest(p_settlements) as i
     where r.id = i.run_id and r.fence = i.fence and r.status = 'running'
-    returning * into v_run;
-    if found then
-      v_answers := v_answers || jsonb_build_object('n', i.n, 'answer', 'settled', 'completedAt', v_run.completed_at);
-    else
-      select * into v_run from ${s}.operation_run where id = i.run_id;
-      v_answers := v_answers || jsonb_build_object('n', i.n, 'completedAt', v_run.completed_at, 'answer',
-        case when ${s}.was_settled(v_run, i.fence) then 'already_settled' else 'superseded' end);
-    end if;
-  end loop;
-  return to_jsonb(v_answers);
+    returning i.n, r.completed_at
+  )
+  select array_agg(jsonb_build_object('n', run.n, 'answer', 'settled', 'completedAt', run.completed_at))
+  into v_answers from run;
+  if cardinality(v_answers) = cardinality(p_settlements) then return v_answers; end if;
+
+  select array_agg(jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'answer',
+    case when ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end))
+  into v_others
+  from unnest(p_settlements) as i
+  left join ${s}.operation_run r on r.id = i.run_id
+  where i.n <> all (array(select (a ->> 'n')::integer from unnest(v_answers) as a));
+  return coalesce(v_answers, '{}') || coalesce(v_others, '{}');
 end $$`
 
 /** Effect, lock, clock: as `settle_runs`, for a batch of JSON; in the order of the runs, so that batches cannot cross. */
@@ -66,8 +69,8 @@ export const settleRunBatchFunction: SqlFile = (s) => `
 create function ${s}.settle_run_batch(p_settlements jsonb)
 returns jsonb language plpgsql${planSettings} as $$
 begin${requireReadCommitted}
-  return ${s}.settle_runs(array(
-    select x from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x order by (x).run_id));
+  return to_jsonb(${s}.settle_runs(array(
+    select x from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x order by (x).run_id)));
 end $$`
 
 /** Effect: none. Whether the attempt under this fence was settled: it is the run's last one, or in its history. */

@@ -15,7 +15,7 @@ declare
   v_named ${s}.operation_run;
   v_open ${s}.operation_run;
   v_target ${s}.operation_run;
-  v_run ${s}.operation_run;
+  v_starts ${s}.run_start[] := '{}';
   v_work uuid;
   v_at timestamptz;
   v_answers jsonb[] := '{}';
@@ -42,17 +42,9 @@ begin${requireReadCommitted}
     if v_open.id <> e.run_id and v_named.id is null then
       perform ${s}.skip_run(e, e.run_id, 'run.not_canonical', v_open.id, false, v_at);
     end if;
-    v_run := ${s}.begin_run(e, v_target, nextval('${s}.fence'), p_worker, v_at);
-    v_answers := v_answers || ${s}.admitted(e.n, v_run, null);
+    v_starts := array[row(e, coalesce(v_target.identity, e.identity), v_work, v_target.id, v_target.status,
+      v_target.fence, nextval('${s}.fence'), null, v_at)::${s}.run_start];
+    v_answers := v_answers || ${s}.begin_runs(v_starts, p_worker);
   end loop;
   return to_jsonb(v_answers);
 end $$`
-
-/** Effect: none. What an admitted delivery is told: its run, its attempt, its fence. */
-export const admittedFunction: SqlFile = (s) => `
-create function ${s}.admitted(p_n integer, r ${s}.operation_run, p_lock_key bigint) returns jsonb
-language sql stable
-return jsonb_build_object(
-  'n', p_n, 'verdict', 'admitted', 'identity', r.identity, 'workKey', r.work_key, 'lockKey', p_lock_key::text,
-  'fence', r.fence, 'runId', r.id, 'attempt', r.attempt, 'createdAt', r.created_at, 'startedAt', r.started_at,
-  'context', r.context, 'attemptHistory', r.attempt_history)`

@@ -1,8 +1,8 @@
 import type { MigrationSet } from '@opsledger/core/guard'
 import {
   admitFunction,
-  coolingClaimFunction,
-  endedDeliveryFunction,
+  endedInHistoryFunction,
+  lockLostFunction,
   lostRunFunction,
   refusedFunction,
 } from '../sql/admit.ts'
@@ -23,8 +23,8 @@ export const migrations: MigrationSet = {
         jobClaimTable,
         claimByOtherWorkIndex,
         claimRequestType,
-        endedDeliveryFunction,
-        coolingClaimFunction,
+        endedInHistoryFunction,
+        lockLostFunction,
         lostRunFunction,
         refusedFunction,
         admitFunction,

@@ -3,12 +3,13 @@ import { planSettings, requireReadCommitted, type SqlFile } from '@opsledger/cor
 /**
  * Effect: for each request, the claim of its identity and the next attempt of its run, or a verdict that says why not.
  *
- * The order of every request:
- *   1. which run stands for this work, and so which identity is claimed (`v_target`);
- *   2. the advisory lock of that identity — of the session, or of this transaction — and, where the identity is a
- *      run's, this transaction's lock of the work key, so that two identities of one work are admitted in turn;
- *   3. everything again, read by statements that begin after the locks were taken;
- *   4. the verdict, or the claim: an upsert whose condition is judged on the locked row, with the fence taken then.
+ *   1. believe: an identity per request (`v_target`), at first the one it was sent with;
+ *   2. lock: the advisory lock of that identity — of the session, or of this transaction — and, where the identity is
+ *      a run's, this transaction's lock of the work key, so that two identities of one work are admitted in turn;
+ *   3. look: one statement that begins after the locks were taken reads all that decides. Where it shows that another
+ *      run stands for the work, and so another identity: let go, believe that, and lock again;
+ *   4. decide: a verdict, or
+ *   5. claim: one upsert for all, judged once more on each locked row, with the fence taken then; and begin the runs.
  *
  * Lock: nothing is waited for but rows (an advisory lock or a lease row that is taken answers `lock_busy`). A session
  * lock is kept only by an admitted request. Clock: the database's, under the locks.
@@ -21,219 +22,238 @@ export const admitFunction: SqlFile = (s) => `
 create function ${s}.admit(p_requests jsonb, p_worker uuid, p_session boolean)
 returns jsonb language plpgsql${planSettings} as $$
 declare
-  q ${s}.claim_request;
-  e ${s}.run_request;
-  v_named ${s}.operation_run;
-  v_open ${s}.operation_run;
-  v_target_run ${s}.operation_run;
-  v_ended ${s}.operation_run;
-  v_run ${s}.operation_run;
-  v_claim ${s}.job_claim;
-  v_other ${s}.job_claim;
-  v_lease ${s}.worker_lease;
-  v_target uuid;
-  v_work uuid;
-  v_lock_key bigint;
-  v_locked boolean;
-  v_session_locked boolean;
+  -- what is asked still, and the identity and the work believed for it, side by side; in the order of the identities,
+  -- so that opposite orders cannot deadlock
+  v_asks ${s}.claim_request[];
+  v_target uuid[];
+  v_work uuid[];
+  -- 0: no lock, 1: the identity's, 2: the identity's and the work's
+  v_got integer[];
+  -- what was believed wrongly, for the next round
+  v_again ${s}.claim_request[];
+  v_again_target uuid[];
+  v_again_work uuid[];
+  seen record;
+  v_true_target uuid;
+  v_true_work uuid;
+  v_known record;
   v_mine boolean;
   v_at timestamptz;
-  v_fence bigint;
   v_verdict text;
+  v_orphans bigint[];
+  v_targets uuid[] := '{}';
+  v_starts ${s}.run_start[] := '{}';
+  v_claimed uuid[];
+  v_fences bigint[];
+  v_ats timestamptz[];
+  v_records_runs boolean;
   v_answers jsonb[] := '{}';
 begin${requireReadCommitted}
   if not exists (select from ${s}.worker_lease where id = p_worker and retired_at is null) then
     return '"term_retired"';
   end if;
-  for q in
-    select (i).* from (select jsonb_populate_recordset(null::${s}.claim_request, p_requests) as i offset 0) as x
-    order by ((i).run).identity, ((i).run).n
-  loop
-    e := q.run;
-    v_target := e.identity;
-    v_work := e.work_key;
-    v_verdict := null;
-    v_session_locked := false;
+  select array_agg(x order by (x.run).identity, (x.run).n), array_agg((x.run).identity order by (x.run).identity, (x.run).n),
+    array_agg((x.run).work_key order by (x.run).identity, (x.run).n),
+    array_agg(x.orphan_fence) filter (where x.orphan_fence is not null), bool_and(x.records_run)
+  into v_asks, v_target, v_work, v_orphans, v_records_runs
+  from jsonb_populate_recordset(null::${s}.claim_request, p_requests) as x;
 
-    for v_round in 1..4 loop
-      -- 2. the locks of what is believed so far
-      v_lock_key := ${s}.lock_key(v_target);
-      if p_session then
-        v_locked := pg_try_advisory_lock(v_lock_key);
-        v_session_locked := v_locked;
-      else
-        v_locked := pg_try_advisory_xact_lock(v_lock_key);
-      end if;
-      if v_locked and v_target <> v_work then
-        v_locked := pg_try_advisory_xact_lock(${s}.lock_key(v_work));
-      end if;
+  for v_round in 1..4 loop
+    v_again := '{}';
+    v_again_target := '{}';
+    v_again_work := '{}';
 
-      -- 1. and 3. the runs, read after the locks
-      v_named := null;
-      v_open := null;
-      if q.records_run then
-        if e.run_id is not null then
-          select * into v_named from ${s}.operation_run where id = e.run_id;
-          if found and (v_named.workspace_id, v_named.tenant_id, v_named.type)
-            is distinct from (e.workspace_id, e.tenant_id, e.type) then
-            v_verdict := 'not_this_scope';
-            exit;
-          end if;
-        end if;
-        select * into v_open from ${s}.operation_run
-        where workspace_id = e.workspace_id and work_key = coalesce(v_named.work_key, e.work_key)
-          and completed_at is null;
-      end if;
-      exit when v_work = coalesce(v_named.work_key, e.work_key)
-        and v_target = coalesce(v_open.identity, v_named.identity, e.identity);
+    -- 2. lock
+    select array_agg(got order by n) into v_got from (
+      select k.n, case
+        when not case when p_session then pg_try_advisory_lock(k.target_key)
+          else pg_try_advisory_xact_lock(k.target_key) end then 0
+        when k.target_key = k.work_key or pg_try_advisory_xact_lock(k.work_key) then 2
+        else 1 end as got
+      from (
+        select n, ${s}.lock_key(target) as target_key, ${s}.lock_key(work) as work_key
+        from unnest(v_target, v_work) with ordinality as p(target, work, n) offset 0) as k
+      offset 0) as locked;
 
-      -- believed wrongly: let go, and look again at the right place
-      if v_session_locked then
-        perform pg_advisory_unlock(v_lock_key);
-        v_session_locked := false;
-      end if;
-      v_locked := false;
-      v_work := coalesce(v_named.work_key, e.work_key);
-      v_target := coalesce(v_open.identity, v_named.identity, e.identity);
-      if v_round = 4 then v_verdict := 'lock_busy'; end if;
-    end loop;
-
-    v_claim := null;
-    v_other := null;
-    v_lease := null;
-    v_ended := null;
-    v_target_run := case when v_open.id is not null then v_open else v_named end;
-
-    if v_verdict is null then
-      select * into v_claim from ${s}.job_claim where identity = v_target;
-      if v_claim.state = 'held' then
-        select * into v_lease from ${s}.worker_lease where id = v_claim.worker_id;
-      end if;
+    -- 3. look
+    for seen in
+      select q.target, q.work, q.got, q.run as request, q.records_run, q.live_fences, q.orphan_fence,
+        named.id as named_id, named.status as named_status, named.fence as named_fence,
+        named.identity as named_identity, named.work_key as named_work_key, named.is_of_scope,
+        named.has_history,
+        open.id as open_id, open.status as open_status, open.fence as open_fence, open.identity as open_identity,
+        c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id
+      from unnest(v_asks, v_target, v_work, v_got)
+        as q(run, records_run, live_fences, orphan_fence, target, work, got)
+      left join lateral (
+        select r.id, r.status, r.fence, r.identity, r.work_key, r.attempt_history is not null as has_history,
+          (r.workspace_id, r.type) = ((q.run).workspace_id, (q.run).type)
+            and r.tenant_id is not distinct from (q.run).tenant_id as is_of_scope
+        from ${s}.operation_run r where q.records_run and r.id = (q.run).run_id) as named on true
+      left join lateral (
+        select r.id, r.status, r.fence, r.identity from ${s}.operation_run r
+        where q.records_run and r.workspace_id = (q.run).workspace_id and r.completed_at is null
+          and r.work_key = case when named.is_of_scope then named.work_key else (q.run).work_key end) as open on true
+      left join ${s}.job_claim c on c.identity = q.target
+      left join ${s}.worker_lease l on l.id = c.worker_id and c.state = 'held'
+      left join lateral (
+        select r.id from ${s}.operation_run r
+        where q.records_run and r.delivery_id = (q.run).delivery_id and r.completed_at is not null
+          and r.outcome <> 'failed' and r.workspace_id = (q.run).workspace_id
+          and r.tenant_id is not distinct from (q.run).tenant_id
+          and (r.id = (q.run).run_id or r.work_key = q.work)
+        limit 1) as ended on true
+      left join lateral (
+        select o.identity, o.run_id from ${s}.job_claim o
+        where q.target <> q.work and o.identity = q.work
+          and o.state = 'cooling' and o.cooldown_until > clock_timestamp()
+        union all
+        select o.identity, o.run_id from ${s}.job_claim o
+        where o.work_key = q.work and o.identity <> o.work_key and o.identity <> q.target
+          and o.state = 'cooling' and o.cooldown_until > clock_timestamp()
+        limit 1) as k on true
+    loop
+      v_verdict := null;
       v_at := clock_timestamp();
-
-      -- 4. the verdict
-      v_mine := v_claim.state = 'held' and v_claim.worker_id = p_worker;
-      v_ended := ${s}.ended_delivery(e, v_work, v_named, q.records_run);
-      if v_ended.id is not null then
-        v_verdict := 'already_terminal';
-      elsif v_claim.state = 'held' and not (v_locked and coalesce(
-          case when v_mine then v_claim.fence = q.orphan_fence
-            else v_lease.retired_at is not null or v_lease.expires_at <= v_at end, false)) then
-        v_verdict := case
-          when v_mine and v_locked and v_claim.fence <> all (coalesce(q.live_fences, '{}')) then 'own_orphan'
-          when e.delivery_id = v_claim.delivery_id then 'overlap'
-          when e.run_id <> v_claim.run_id then 'not_canonical'
-          else 'overlap' end;
-      elsif v_claim.state = 'cooling' and v_claim.cooldown_until > v_at then
-        v_verdict := case when e.run_id <> v_claim.run_id then 'not_canonical' else 'cooldown' end;
-      elsif not v_locked then
-        v_verdict := 'lock_busy';
+      if seen.named_id is not null and not seen.is_of_scope then
+        v_verdict := 'not_this_scope';
       else
-        v_other := ${s}.cooling_claim(v_work, v_target, v_at);
-        if v_other.identity is not null then
-          v_verdict := case when e.run_id <> v_other.run_id then 'not_canonical' else 'cooldown' end;
-        elsif v_claim.state = 'held' and v_lease.retired_at is null and not v_mine
-          and not ${s}.retire_expired_term(v_claim.worker_id) then
+        v_true_work := coalesce(seen.named_work_key, (seen.request).work_key);
+        v_true_target := coalesce(seen.open_identity, seen.named_identity, (seen.request).identity);
+        if v_true_work <> seen.work or v_true_target <> seen.target then
+          if v_round < 4 then
+            if p_session and seen.got > 0 then
+              perform pg_advisory_unlock(${s}.lock_key(seen.target));
+            end if;
+            v_again := v_again ||
+              row(seen.request, seen.records_run, seen.live_fences, seen.orphan_fence)::${s}.claim_request;
+            v_again_target := v_again_target || v_true_target;
+            v_again_work := v_again_work || v_true_work;
+            continue;
+          end if;
           v_verdict := 'lock_busy';
         end if;
       end if;
-    end if;
 
-    -- 4. the claim: judged once more on the locked row
-    if v_verdict is null then
-      if q.records_run and v_target_run.id is null and e.run_id is null and v_claim.run_id is not null then
-        v_target_run := ${s}.lost_run(v_claim.run_id, v_work);
-      end if;
-      insert into ${s}.job_claim as c
-        (identity, work_key, lock_key, fence, claimed_at, worker_id, run_id, state, delivery_id)
-      values
-        (v_target, v_work, v_lock_key, nextval('${s}.fence'), clock_timestamp(), p_worker,
-         case when q.records_run then coalesce(v_target_run.id, e.run_id, e.new_run_id) end, 'held', e.delivery_id)
-      on conflict (identity) do update set
-        work_key = excluded.work_key,
-        fence = nextval('${s}.fence'),
-        claimed_at = clock_timestamp(),
-        settled_at = null,
-        cooldown_until = null,
-        worker_id = p_worker,
-        run_id = excluded.run_id,
-        state = 'held',
-        delivery_id = excluded.delivery_id
-      where c.state = 'free'
-        or (c.state = 'cooling' and c.cooldown_until <= clock_timestamp())
-        or (c.state = 'held' and c.worker_id = p_worker and c.fence = q.orphan_fence)
-        or (c.state = 'held' and exists (
-          select from ${s}.worker_lease l where l.id = c.worker_id and l.retired_at is not null))
-      returning c.fence, c.claimed_at into v_fence, v_at;
-      if not found then v_verdict := 'lock_busy'; end if;
-    end if;
-
-    if v_verdict is null then
-      if q.records_run then
-        if e.run_id is not null and v_named.id is null and v_target_run.id is not null then
-          perform ${s}.skip_run(e, e.run_id, 'run.not_canonical', v_target_run.id, false, v_at);
+      -- 4. decide
+      if v_verdict is null then
+        v_mine := (seen.claim).state = 'held' and (seen.claim).worker_id = p_worker;
+        if seen.ended_id is null and seen.has_history then
+          seen.ended_id := ${s}.ended_in_history(seen.named_id, (seen.request).delivery_id);
         end if;
-        v_run := ${s}.begin_run(e, v_target_run, v_fence, p_worker, v_at);
-        v_answers := v_answers || ${s}.admitted(e.n, v_run, v_lock_key);
-      else
-        v_answers := v_answers || jsonb_build_object(
-          'n', e.n, 'verdict', 'admitted', 'identity', v_target, 'workKey', v_work, 'lockKey', v_lock_key::text,
-          'fence', v_fence, 'runId', null, 'attempt', null, 'createdAt', v_at, 'startedAt', v_at);
+        if seen.ended_id is not null then
+          v_verdict := 'already_terminal';
+        elsif (seen.claim).state = 'held' then
+          if not (seen.got = 2 and coalesce(
+              case when v_mine then (seen.claim).fence = seen.orphan_fence
+                else (seen.lease).retired_at is not null or (seen.lease).expires_at <= v_at end, false)) then
+            v_verdict := case
+              when v_mine and seen.got = 2 and (seen.claim).fence <> all (coalesce(seen.live_fences, '{}'))
+                then 'own_orphan'
+              when (seen.request).delivery_id = (seen.claim).delivery_id then 'overlap'
+              when (seen.request).run_id <> (seen.claim).run_id then 'not_canonical'
+              else 'overlap' end;
+          end if;
+        elsif (seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at then
+          v_verdict := case when (seen.request).run_id <> (seen.claim).run_id then 'not_canonical'
+            else 'cooldown' end;
+        end if;
+        if v_verdict is null then
+          if seen.got < 2 or seen.target = any (v_targets) then
+            v_verdict := 'lock_busy';
+          elsif seen.cooling_identity is not null then
+            v_verdict := case when (seen.request).run_id <> seen.cooling_run_id then 'not_canonical'
+              else 'cooldown' end;
+          elsif (seen.claim).state = 'held' and not v_mine and (seen.lease).retired_at is null then
+            if not ${s}.retire_expired_term((seen.claim).worker_id) then v_verdict := 'lock_busy'; end if;
+          end if;
+        end if;
       end if;
-    else
-      if v_session_locked then perform pg_advisory_unlock(v_lock_key); end if;
-      v_answers := v_answers || ${s}.refused(
-        e, q.records_run, v_verdict, v_named,
-        case when v_other.identity is not null then v_other else v_claim end, v_lease, v_ended, v_at);
-    end if;
+
+      if v_verdict is not null then
+        if p_session and seen.got > 0 then perform pg_advisory_unlock(${s}.lock_key(seen.target)); end if;
+        v_answers := v_answers || ${s}.refused(seen.request, seen.records_run, v_verdict,
+          case when v_verdict <> 'not_this_scope' then coalesce(seen.open_id, seen.named_id) end,
+          seen.claim, seen.lease, seen.cooling_identity, seen.ended_id, v_at);
+        continue;
+      end if;
+      if seen.open_id is not null then
+        v_known := row(seen.open_id, seen.open_status, seen.open_fence);
+      elsif seen.named_id is not null then
+        v_known := row(seen.named_id, seen.named_status, seen.named_fence);
+      else
+        v_known := row(null::uuid, null::${s}.run_status, null::bigint);
+        if (seen.claim).run_id is not null and seen.records_run and (seen.request).run_id is null then
+          v_known := ${s}.lost_run((seen.claim).run_id, seen.work);
+        end if;
+      end if;
+      v_targets := v_targets || seen.target;
+      v_starts := v_starts || row(seen.request, seen.target, seen.work, v_known.f1, v_known.f2, v_known.f3,
+        null, ${s}.lock_key(seen.target), null)::${s}.run_start;
+    end loop;
+    exit when cardinality(v_again) = 0;
+    v_asks := v_again;
+    v_target := v_again_target;
+    v_work := v_again_work;
   end loop;
-  return to_jsonb(v_answers);
-end $$`
 
-/**
- * Effect: none. The run that ended, other than `failed`, with this very delivery: it must not be executed again, at
- * any time. Without runs only the claim's last delivery is known.
- */
-export const endedDeliveryFunction: SqlFile = (s) => `
-create function ${s}.ended_delivery(
-  e ${s}.run_request, p_work uuid, p_named ${s}.operation_run, p_records_run boolean
-) returns ${s}.operation_run language plpgsql${planSettings} as $$
-declare
-  v_run ${s}.operation_run;
-begin
-  if not p_records_run then return null; end if;
-  if p_named.attempt_history @> jsonb_build_array(jsonb_build_object('deliveryId', e.delivery_id)) and exists (
-      select from jsonb_array_elements(p_named.attempt_history) as a
-      where a ->> 'deliveryId' = e.delivery_id and a ->> 'outcome' not in ('failed', 'lost')) then
-    return p_named;
-  end if;
-  select * into v_run from ${s}.operation_run
-  where delivery_id = e.delivery_id and completed_at is not null and outcome <> 'failed'
-    and workspace_id = e.workspace_id and tenant_id is not distinct from e.tenant_id
-    and (id = e.run_id or work_key = p_work)
-  order by completed_at desc limit 1;
-  if not found then return null; end if;
-  return v_run;
-end $$`
+  if cardinality(v_starts) = 0 then return to_jsonb(v_answers); end if;
 
-/** Effect: none. A claim of the same work under another identity that is cooling down at `p_at`. */
-export const coolingClaimFunction: SqlFile = (s) => `
-create function ${s}.cooling_claim(p_work uuid, p_except uuid, p_at timestamptz)
-returns ${s}.job_claim language plpgsql${planSettings} as $$
-declare
-  v_claim ${s}.job_claim;
-begin
-  if p_except <> p_work then
-    select * into v_claim from ${s}.job_claim
-    where identity = p_work and state = 'cooling' and cooldown_until > p_at;
-    if found then return v_claim; end if;
+  -- 5. claim
+  with claim as (
+    insert into ${s}.job_claim as c
+      (identity, work_key, lock_key, fence, claimed_at, worker_id, run_id, state, delivery_id)
+    select x.identity, x.work_key, x.lock_key, nextval('${s}.fence'), clock_timestamp(), p_worker,
+      case when v_records_runs
+        then coalesce(x.known_run_id, (x.request).run_id, (x.request).new_run_id) end,
+      'held', (x.request).delivery_id
+    from unnest(v_starts) as x order by x.identity
+    on conflict (identity) do update set
+      work_key = excluded.work_key,
+      fence = nextval('${s}.fence'),
+      claimed_at = clock_timestamp(),
+      settled_at = null,
+      cooldown_until = null,
+      worker_id = excluded.worker_id,
+      run_id = excluded.run_id,
+      state = 'held',
+      delivery_id = excluded.delivery_id
+    where c.state = 'free'
+      or (c.state = 'cooling' and c.cooldown_until <= clock_timestamp())
+      or (c.state = 'held' and exists (
+        select from ${s}.worker_lease l where l.id = c.worker_id and l.retired_at is not null))
+      or (c.state = 'held' and c.worker_id = p_worker and c.fence = any (v_orphans))
+    returning c.identity, c.fence, c.claimed_at
+  )
+  select array_agg(identity order by identity), array_agg(fence order by identity),
+    array_agg(claimed_at order by identity)
+  into v_claimed, v_fences, v_ats from claim;
+
+  if coalesce(cardinality(v_claimed), 0) < cardinality(v_starts) then
+    v_answers := v_answers || array(
+      select ${s}.lock_lost(x.request, case when p_session then x.lock_key end)
+      from unnest(v_starts) as x where x.identity <> all (coalesce(v_claimed, '{}')));
+    v_starts := array(select x from unnest(v_starts) as x where x.identity = any (v_claimed));
+    if cardinality(v_starts) = 0 then return to_jsonb(v_answers); end if;
   end if;
-  select * into v_claim from ${s}.job_claim
-  where work_key = p_work and identity <> work_key and identity <> p_except
-    and state = 'cooling' and cooldown_until > p_at
-  order by cooldown_until desc limit 1;
-  if not found then return null; end if;
-  return v_claim;
+  -- both in the order of the identities, one of each: side by side
+  v_starts := array(
+    select row(x.request, x.identity, x.work_key, x.known_run_id, x.known_status, x.known_fence, x.claim_fence,
+      x.lock_key, x.claimed_at)::${s}.run_start
+    from unnest(array(select x from unnest(v_starts) as x order by x.identity), v_fences, v_ats)
+      as x(request, identity, work_key, known_run_id, known_status, known_fence, fence, lock_key, at,
+        claim_fence, claimed_at));
+  if v_records_runs then
+    perform ${s}.skip_run(x.request, (x.request).run_id, 'run.not_canonical', x.known_run_id, false, x.at)
+    from unnest(v_starts) as x where (x.request).run_id <> x.known_run_id;
+    return to_jsonb(v_answers || ${s}.begin_runs(v_starts, p_worker));
+  end if;
+  return to_jsonb(v_answers || array(
+    select jsonb_build_object(
+      'n', (x.request).n, 'verdict', 'admitted', 'identity', x.identity, 'workKey', x.work_key,
+      'lockKey', x.lock_key::text, 'fence', x.fence, 'runId', null, 'attempt', null,
+      'createdAt', x.at, 'startedAt', x.at)
+    from unnest(v_starts) as x));
 end $$`
 
 /**
@@ -241,17 +261,35 @@ end $$`
  * lost): the next delivery reopens it instead of starting another.
  */
 export const lostRunFunction: SqlFile = (s) => `
-create function ${s}.lost_run(p_run_id uuid, p_work uuid)
-returns ${s}.operation_run language plpgsql${planSettings} as $$
-declare
-  v_run ${s}.operation_run;
+create function ${s}.lost_run(p_run_id uuid, p_work uuid, out f1 uuid, out f2 ${s}.run_status, out f3 bigint)
+language plpgsql stable as $$
 begin
-  select * into v_run from ${s}.operation_run
+  select id, status, fence into f1, f2, f3 from ${s}.operation_run
   where id = p_run_id and work_key = p_work
     and status = 'completed' and outcome = 'failed' and reason_code in ('worker.lost', 'delivery.lost');
-  if not found then return null; end if;
-  return v_run;
 end $$`
+
+/** Effect: lets go of a session's lock whose row was not to be had after all. */
+export const lockLostFunction: SqlFile = (s) => `
+create function ${s}.lock_lost(e ${s}.run_request, p_lock_key bigint) returns jsonb
+language plpgsql as $$
+begin
+  if p_lock_key is not null then perform pg_advisory_unlock(p_lock_key); end if;
+  return jsonb_build_object('n', e.n, 'verdict', 'lock_busy', 'discard', false, 'retryAfterMs', 0,
+    'holder', null, 'run', null);
+end $$`
+
+/**
+ * Effect: none. The run, when an earlier attempt of it ended, other than `failed`, with this very delivery: a run id
+ * that was opened again later.
+ */
+export const endedInHistoryFunction: SqlFile = (s) => `
+create function ${s}.ended_in_history(p_run_id uuid, p_delivery_id text) returns uuid
+language sql stable as $$
+  select r.id from ${s}.operation_run r, jsonb_array_elements(r.attempt_history) as a
+  where r.id = p_run_id and a ->> 'deliveryId' = p_delivery_id and a ->> 'outcome' not in ('failed', 'lost')
+  limit 1
+$$`
 
 /**
  * Effect: what a refused delivery is told; and where the delivery's own run ends with it (another run stands for the
@@ -261,46 +299,48 @@ end $$`
  */
 export const refusedFunction: SqlFile = (s) => `
 create function ${s}.refused(
-  e ${s}.run_request, p_records_run boolean, p_verdict text, p_named ${s}.operation_run, p_claim ${s}.job_claim,
-  p_lease ${s}.worker_lease, p_ended ${s}.operation_run, p_at timestamptz
-) returns jsonb language plpgsql${planSettings} as $$
+  e ${s}.run_request, p_records_run boolean, p_verdict text, p_known_run_id uuid, p_claim ${s}.job_claim,
+  p_lease ${s}.worker_lease, p_cooling_identity uuid, p_ended_run_id uuid, p_at timestamptz
+) returns jsonb language plpgsql as $$
 declare
-  v_at timestamptz := coalesce(p_at, clock_timestamp());
-  v_holder_run ${s}.operation_run;
+  v_claim ${s}.job_claim := p_claim;
+  v_holder_attempt integer;
   v_run ${s}.operation_run;
-  v_same_delivery boolean := p_claim.state = 'held' and p_claim.delivery_id = e.delivery_id;
+  v_run_id uuid;
   v_discard boolean;
-  v_retry_after_ms bigint;
+  v_wait interval;
 begin
   if p_verdict = 'not_this_scope' then return jsonb_build_object('n', e.n, 'verdict', p_verdict); end if;
   if p_verdict = 'own_orphan' then
-    return jsonb_build_object('n', e.n, 'verdict', p_verdict, 'fence', p_claim.fence, 'identity', p_claim.identity,
-      'runId', p_claim.run_id, 'deliveryId', p_claim.delivery_id, 'claimedAt', p_claim.claimed_at);
+    return jsonb_build_object('n', e.n, 'verdict', p_verdict, 'fence', v_claim.fence);
   end if;
-  v_discard := not (p_verdict = 'lock_busy' or (p_verdict = 'overlap' and v_same_delivery));
-  v_retry_after_ms := greatest(0, ceil(1000 * extract(epoch from case
-    when p_verdict in ('cooldown', 'not_canonical') and p_claim.state = 'cooling' then p_claim.cooldown_until - v_at
-    when p_claim.state = 'held' then p_lease.expires_at - v_at
-  end)))::bigint;
+  v_discard := not (p_verdict = 'lock_busy'
+    or (p_verdict = 'overlap' and v_claim.state = 'held' and v_claim.delivery_id = e.delivery_id));
+  if p_verdict in ('cooldown', 'not_canonical') and p_cooling_identity is not null
+    and not coalesce(v_claim.state = 'held' or v_claim.cooldown_until > p_at, false) then
+    select * into v_claim from ${s}.job_claim where identity = p_cooling_identity;
+  end if;
+  v_wait := case v_claim.state when 'cooling' then v_claim.cooldown_until when 'held' then p_lease.expires_at end - p_at;
   if p_records_run then
-    if p_ended.id is not null then
-      v_run := p_ended;
-    else
-      select * into v_holder_run from ${s}.operation_run where id = p_claim.run_id;
-      v_run := v_holder_run;
-      if p_verdict = 'not_canonical' then
-        v_run := ${s}.skip_run(e, e.run_id, 'run.not_canonical', p_claim.run_id, true, v_at);
-      elsif v_discard and p_verdict = 'overlap' and e.is_system and p_claim.run_id is not null then
-        v_run := ${s}.skip_run(e, case when p_named.id is null then coalesce(e.run_id, e.new_run_id)
-          else e.new_run_id end, 'run.overlap', p_claim.run_id, true, v_at);
-      end if;
+    select attempt into v_holder_attempt from ${s}.operation_run where id = v_claim.run_id;
+    v_run_id := coalesce(p_ended_run_id, v_claim.run_id);
+    if p_verdict = 'not_canonical' then
+      v_run_id := e.run_id;
+      perform ${s}.skip_run(e, e.run_id, 'run.not_canonical', v_claim.run_id, true, p_at);
+    elsif p_verdict = 'overlap' and v_discard and e.is_system and v_claim.run_id is not null then
+      v_run_id := case when e.run_id is null or e.run_id = v_claim.run_id or e.run_id = p_known_run_id
+        then e.new_run_id else e.run_id end;
+      perform ${s}.skip_run(e, v_run_id, 'run.overlap', v_claim.run_id, true, p_at);
     end if;
+    select * into v_run from ${s}.operation_run where id = v_run_id;
   end if;
   return jsonb_build_object(
-    'n', e.n, 'verdict', p_verdict, 'discard', v_discard, 'retryAfterMs', v_retry_after_ms,
-    'holder', case when p_claim.identity is not null and p_ended.id is null then jsonb_build_object(
-      'runId', p_claim.run_id, 'attempt', v_holder_run.attempt, 'workerId', p_claim.worker_id,
-      'host', p_lease.host, 'pid', p_lease.pid, 'fence', p_claim.fence, 'deliveryId', p_claim.delivery_id,
-      'since', case when p_claim.state = 'held' then p_claim.claimed_at else p_claim.settled_at end) end,
+    'n', e.n, 'verdict', p_verdict, 'discard', v_discard,
+    'retryAfterMs', greatest(0, ceil(1000 * extract(epoch from v_wait)))::bigint,
+    'holder', case when v_claim.identity is not null and p_verdict not in ('already_terminal', 'lock_busy') then
+      jsonb_build_object(
+        'runId', v_claim.run_id, 'attempt', v_holder_attempt, 'workerId', v_claim.worker_id,
+        'host', p_lease.host, 'pid', p_lease.pid, 'fence', v_claim.fence, 'deliveryId', v_claim.delivery_id,
+        'since', case when v_claim.state = 'held' then v_claim.claimed_at else v_claim.settled_at end) end,
     'run', case when v_run.id is not null then to_jsonb(v_run) end);
 end $$`

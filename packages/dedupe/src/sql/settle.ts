@@ -9,38 +9,40 @@ export const settleFunction: SqlFile = (s) => `
 create function ${s}.settle(p_settlements jsonb)
 returns jsonb language plpgsql${planSettings} as $$
 declare
-  i ${s}.run_settlement;
-  v_claim ${s}.job_claim;
-  v_run ${s}.operation_run;
-  v_at timestamptz;
-  v_answers jsonb[] := '{}';
+  v_settlements ${s}.run_settlement[];
+  v_freed ${s}.run_settlement[];
+  v_answers jsonb[];
 begin${requireReadCommitted}
-  for i in
-    select (x).* from (
-      select jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x offset 0) as y
-    order by (x).identity
-  loop
-    select * into v_claim from ${s}.job_claim where identity = i.identity and fence = i.fence for update;
-    if found and v_claim.state = 'held' and (i.run_id is null or exists (
-        select from ${s}.operation_run where id = i.run_id and fence = i.fence and status = 'running')) then
-      v_at := clock_timestamp();
-      update ${s}.job_claim set
-        state = case when i.cooldown_ms > 0 then 'cooling' else 'free' end,
-        settled_at = v_at,
-        cooldown_until = case when i.cooldown_ms > 0 then v_at + i.cooldown_ms * interval '1 millisecond' end
-      where identity = i.identity;
-      if i.run_id is null then
-        v_answers := v_answers || jsonb_build_object('n', i.n, 'answer', 'settled', 'completedAt', v_at);
-      else
-        v_answers := v_answers || (${s}.settle_runs(array[i]) -> 0);
-      end if;
-    else
-      v_run := null;
-      if i.run_id is not null then select * into v_run from ${s}.operation_run where id = i.run_id; end if;
-      v_answers := v_answers || jsonb_build_object('n', i.n, 'completedAt', v_run.completed_at, 'answer',
-        case when v_claim.state <> 'held' or ${s}.was_settled(v_run, i.fence)
-          then 'already_settled' else 'superseded' end);
-    end if;
-  end loop;
-  return to_jsonb(v_answers);
+  select array_agg(x order by x.identity) into v_settlements
+  from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x;
+
+  with claim as (
+    update ${s}.job_claim c set
+      state = case when i.cooldown_ms > 0 then 'cooling' else 'free' end,
+      settled_at = now.at,
+      cooldown_until = case when i.cooldown_ms > 0 then now.at + i.cooldown_ms * interval '1 millisecond' end
+    from unnest(v_settlements) as i cross join lateral (select clock_timestamp() as at, i.n offset 0) as now
+    where c.identity = i.identity and c.fence = i.fence and c.state = 'held'
+      and (i.run_id is null or exists (
+        select from ${s}.operation_run r where r.id = i.run_id and r.fence = i.fence and r.status = 'running'))
+    returning i as settlement
+  )
+  select array_agg(settlement) into v_freed from claim;
+
+  if (v_settlements[1]).run_id is null then
+    v_answers := array(
+      select jsonb_build_object('n', x.n, 'answer', 'settled', 'completedAt', clock_timestamp())
+      from unnest(v_freed) as x);
+  elsif v_freed is not null then
+    v_answers := ${s}.settle_runs(v_freed);
+  end if;
+  if cardinality(v_freed) = cardinality(v_settlements) then return to_jsonb(v_answers); end if;
+
+  return to_jsonb(coalesce(v_answers, '{}') || array(
+    select jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'answer',
+      case when c.state <> 'held' or ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end)
+    from unnest(v_settlements) as i
+    left join ${s}.job_claim c on c.identity = i.identity and c.fence = i.fence
+    left join ${s}.operation_run r on r.id = i.run_id
+    where i.n <> all (array(select x.n from unnest(v_freed) as x))));
 end $$`

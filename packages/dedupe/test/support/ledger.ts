@@ -20,7 +20,10 @@ export function useLedgers(database: { readonly url: string }) {
     await Promise.all(ledgers.map((ledger) => ledger.close({ withinMs: 500 })))
   })
   return (options: Partial<LedgerOptions> = {}): Ledger => {
-    const ledger = createLedger({ connection: options.kysely === undefined ? database.url : undefined, ...options })
+    const ledger = createLedger({
+      connection: options.kysely === undefined ? database.url : undefined,
+      ...options,
+    })
     ledgers.push(ledger)
     return ledger
   }
