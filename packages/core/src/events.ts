@@ -1,8 +1,8 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
-import type { Refusal } from './guard.ts'
-import type { Run } from './run.ts'
-import type { Settlement } from './settlement.ts'
-import type { SettlementAnswer } from './verdict.ts'
+import type { Refusal } from './guard/guard.ts'
+import type { Run } from './run/run.ts'
+import type { Settlement } from './run/settlement.ts'
+import type { SettlementAnswer } from './run/verdict.ts'
 
 /** What is published, by channel. Messages hold ids, codes and counts; never a payload, never an error's own text. */
 export interface LedgerEvents {

@@ -20,7 +20,6 @@ export {
 } from './database/executor.ts'
 export { pause, retrying } from './database/retry.ts'
 export { publish } from './events.ts'
-export type { Execution, Executions } from './executions.ts'
 export type {
   Admission,
   AdmissionRequest,
@@ -29,11 +28,7 @@ export type {
   Refusal,
   SettlementReply,
   StaleLimits,
-} from './guard.ts'
-export { runtimeOf } from './ledger.ts'
-export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
-export { assertDuration } from './operation.ts'
-export { walkTable } from './prune.ts'
+} from './guard/guard.ts'
 export {
   type AdmittedAnswer,
   claimFrom,
@@ -42,9 +37,14 @@ export {
   toAdoption,
   toRunRequest,
   toSettlement,
-} from './record-only-guard.ts'
-export { type RunRow, runFromRow } from './run.ts'
-export { runningRun } from './running-run.ts'
+} from './guard/record-only-guard.ts'
+export { runtimeOf } from './ledger.ts'
+export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
+export { assertDuration } from './operation/operation-plan.ts'
+export { walkTable } from './operators/prune.ts'
+export { type RunRow, runFromRow } from './run/run.ts'
+export { runningRun } from './run/running-run.ts'
+export type { Settlement } from './run/settlement.ts'
 export type { Runtime } from './runtime.ts'
-export type { Settlement } from './settlement.ts'
 export { planSettings, requireReadCommitted } from './sql/plan-settings.ts'
+export type { Execution, Executions } from './worker/executions.ts'

@@ -5,28 +5,27 @@ import { createKyselyExecutor } from './database/kysely-executor.ts'
 import { createOwnExecutor, DEFAULT_CONNECTIONS } from './database/own-executor.ts'
 import { InvalidOptionError, LedgerClosedError } from './errors.ts'
 import { publish } from './events.ts'
-import { createExecutions } from './executions.ts'
-import type { Guard } from './guard.ts'
+import type { Guard } from './guard/guard.ts'
+import { createRecordOnlyGuard } from './guard/record-only-guard.ts'
 import { assertSchemaName, connectionSettings, DEFAULT_SCHEMA } from './migrate.ts'
+import { createOperation, type Operation } from './operation/operation.ts'
 import {
   assertDuration,
-  createOperation,
   DEFAULT_DELIVERY_LIMIT_MS,
-  type Operation,
   type OperationOptions,
   planOperation,
   planSystemJob,
   type SystemJobOptions,
-} from './operation.ts'
-import { createProgressReporter, DEFAULT_PROGRESS_EVERY_MS } from './progress-reporter.ts'
-import { type PruneOptions, type PruneReport, pruneLedger } from './prune.ts'
-import { createReads, type Reads } from './reads.ts'
-import { createRecordOnlyGuard } from './record-only-guard.ts'
+} from './operation/operation-plan.ts'
+import { createProgressReporter, DEFAULT_PROGRESS_EVERY_MS } from './operation/progress-reporter.ts'
+import { type PruneOptions, type PruneReport, pruneLedger } from './operators/prune.ts'
+import { createReads, type Reads } from './operators/reads.ts'
 import { createRedactor } from './redaction/redactor.ts'
-import type { Run } from './run.ts'
+import { secretsOf } from './redaction/secrets-of.ts'
+import type { Run } from './run/run.ts'
 import { createReadiness, type Runtime } from './runtime.ts'
-import { secretsOf } from './secrets-of.ts'
-import { createTerm, DEFAULT_LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from './term.ts'
+import { createExecutions } from './worker/executions.ts'
+import { createTerm, DEFAULT_LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from './worker/term.ts'
 
 /** A queue's own visibility or lock time-out is usually 30 s: an admission must have failed clearly before that. */
 export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000

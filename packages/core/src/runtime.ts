@@ -1,10 +1,10 @@
 import type { Executor, ServerFacts } from './database/executor.ts'
 import { assertMigrated, inspectServer } from './database/inspect-server.ts'
-import type { Executions } from './executions.ts'
 import { migrations } from './migrations/index.ts'
 import type { MigrationSet } from './migrations/migration.ts'
 import type { Redactor } from './redaction/redactor.ts'
-import type { Term } from './term.ts'
+import type { Executions } from './worker/executions.ts'
+import type { Term } from './worker/term.ts'
 
 /** What a ledger is made of, shared by its operations and its guards. */
 export interface Runtime {

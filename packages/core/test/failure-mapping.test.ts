@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { httpStatusReason } from '../src/failure/http-status.ts'
 import { nodeErrorReason } from '../src/failure/node-error.ts'
+import { REASON_CODES } from '../src/failure/reason-code.ts'
 import { isSqlstate, sqlstateReason } from '../src/failure/sqlstate.ts'
 import { stripValues } from '../src/failure/strip-values.ts'
-import { REASON_CODES } from '../src/reason-code.ts'
 
 const isOfTheSet = (code: string) => Object.hasOwn(REASON_CODES, code)
 

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidOptionError, OpsLedgerError } from '../src/errors.ts'
 import { describeFailure, MAX_FAILURE_MESSAGE_LENGTH, NO_MESSAGE } from '../src/failure/describe-failure.ts'
-import { OperationError } from '../src/operation-error.ts'
-import { isReasonCode, REASON_CODES } from '../src/reason-code.ts'
+import { OperationError } from '../src/failure/operation-error.ts'
+import { isReasonCode, REASON_CODES } from '../src/failure/reason-code.ts'
 import { createRedactor, type Redactor } from '../src/redaction/redactor.ts'
 
 const redactor = createRedactor()

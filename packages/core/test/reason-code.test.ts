@@ -2,8 +2,13 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidOptionError, OpsLedgerError } from '../src/errors.ts'
-import { OperationError } from '../src/operation-error.ts'
-import { assertReasonCode, isReasonCode, MAX_REASON_CODE_LENGTH, REASON_CODES } from '../src/reason-code.ts'
+import { OperationError } from '../src/failure/operation-error.ts'
+import {
+  assertReasonCode,
+  isReasonCode,
+  MAX_REASON_CODE_LENGTH,
+  REASON_CODES,
+} from '../src/failure/reason-code.ts'
 
 describe('reason codes', () => {
   it('of the closed set all have the form of one, and a sentence of meaning', () => {

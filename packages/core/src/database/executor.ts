@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import type { RunRow } from '../run.ts'
+import type { RunRow } from '../run/run.ts'
 
 export interface LedgerTables {
   operation_run: RunRow

@@ -1,9 +1,9 @@
 import { OpsLedgerError } from '../errors.ts'
-import { isReasonCode, type LibraryReasonCode, REASON_CODES, type ReasonCode } from '../reason-code.ts'
 import { findHttpStatus, httpStatusReason } from './http-status.ts'
 import { isAbortName, messageFact, mistakeName, nameFact } from './named-error.ts'
 import { nodeErrorReason } from './node-error.ts'
 import { isError, namesOf, read, readText } from './read.ts'
+import { isReasonCode, type LibraryReasonCode, REASON_CODES, type ReasonCode } from './reason-code.ts'
 import { isSqlstate, sqlstateReason } from './sqlstate.ts'
 
 /** What an `OperationError` states for itself, also one of another copy of this library. */

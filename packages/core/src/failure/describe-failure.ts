@@ -1,8 +1,8 @@
-import type { ReasonCode } from '../reason-code.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { chainOf } from './chain.ts'
 import { classify, statedBy } from './classify.ts'
 import { messageOf } from './message.ts'
+import type { ReasonCode } from './reason-code.ts'
 
 /** What the ledger keeps of something that was thrown. */
 export interface Failure {

@@ -1,5 +1,5 @@
-import type { LibraryReasonCode } from '../reason-code.ts'
 import { read } from './read.ts'
+import type { LibraryReasonCode } from './reason-code.ts'
 
 const STATUSES = new Map<number, LibraryReasonCode>([
   [401, 'provider.unauthorized'],

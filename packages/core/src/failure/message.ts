@@ -1,7 +1,7 @@
-import { REASON_CODES, type ReasonCode } from '../reason-code.ts'
 import { sqlstateOf } from './classify.ts'
 import { findHttpStatus } from './http-status.ts'
 import { isError, read, readText } from './read.ts'
+import { REASON_CODES, type ReasonCode } from './reason-code.ts'
 import { stripValues } from './strip-values.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { LibraryReasonCode } from '../reason-code.ts'
+import type { LibraryReasonCode } from './reason-code.ts'
 
 /** Names that say what happened without any further field. */
 const FACTS: Readonly<Record<string, LibraryReasonCode>> = {

@@ -1,4 +1,4 @@
-import type { LibraryReasonCode } from '../reason-code.ts'
+import type { LibraryReasonCode } from './reason-code.ts'
 
 const CODES: Readonly<Record<string, LibraryReasonCode>> = {
   ECONNREFUSED: 'network.refused',

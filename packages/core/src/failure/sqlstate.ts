@@ -1,4 +1,4 @@
-import type { LibraryReasonCode } from '../reason-code.ts'
+import type { LibraryReasonCode } from './reason-code.ts'
 
 /** Codes that mean something else, or something finer, than their class. PostgreSQL 18, appendix A. */
 const EXCEPTIONS: Readonly<Record<string, LibraryReasonCode>> = {

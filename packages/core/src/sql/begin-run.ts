@@ -1,5 +1,4 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { planSettings } from './plan-settings.ts'
 
 /** One admission as the client sends it; `n` is its place in the batch, and the answer's. */
 export const runRequestType: SqlFile = (s) => `

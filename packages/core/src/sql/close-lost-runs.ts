@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { planSettings, requireReadCommitted } from './plan-settings.ts'
+import { requireReadCommitted } from './plan-settings.ts'
 
 /**
  * Effect: the run of a worker that is gone ends as `failed` / `worker.lost` under a new fence, with the counts of its

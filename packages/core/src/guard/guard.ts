@@ -1,8 +1,8 @@
-import type { Delivery } from './delivery.ts'
-import type { JobIdentity } from './identity.ts'
-import type { PastAttempt, Run } from './run.ts'
-import type { Settlement } from './settlement.ts'
-import type { SettlementAnswer, Verdict } from './verdict.ts'
+import type { Delivery } from '../run/delivery.ts'
+import type { JobIdentity } from '../run/identity.ts'
+import type { PastAttempt, Run } from '../run/run.ts'
+import type { Settlement } from '../run/settlement.ts'
+import type { SettlementAnswer, Verdict } from '../run/verdict.ts'
 
 /** The right to execute one identity now. Every later write must match its fence. */
 export interface Claim {

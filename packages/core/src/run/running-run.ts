@@ -1,5 +1,5 @@
+import type { Claim } from '../guard/guard.ts'
 import type { Delivery } from './delivery.ts'
-import type { Claim } from './guard.ts'
 import type { JobIdentity } from './identity.ts'
 import type { Run } from './run.ts'
 

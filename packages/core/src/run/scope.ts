@@ -1,4 +1,4 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 
 /** Whose work it is. A run without a tenant is a workspace-level (system) run. */
 export interface Scope {

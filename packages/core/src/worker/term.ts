@@ -1,12 +1,12 @@
 import { hostname } from 'node:os'
 import { v7 } from 'uuid'
-import { isConnectionError } from './database/database-error.ts'
-import type { Executor } from './database/executor.ts'
-import { pause, retrying } from './database/retry.ts'
-import { ClaimLostError, LedgerClosedError } from './errors.ts'
-import { publish } from './events.ts'
+import { isConnectionError } from '../database/database-error.ts'
+import type { Executor } from '../database/executor.ts'
+import { pause, retrying } from '../database/retry.ts'
+import { ClaimLostError, LedgerClosedError } from '../errors.ts'
+import { publish } from '../events.ts'
+import type { Guard } from '../guard/guard.ts'
 import type { Execution, Executions } from './executions.ts'
-import type { Guard } from './guard.ts'
 
 /** Longer than a slow commit or a failover, shorter than a queue's own redelivery. */
 export const DEFAULT_LEASE_MS = 15_000

@@ -1,5 +1,5 @@
-import { CountError } from './errors.ts'
-import { assertReasonCode } from './reason-code.ts'
+import { CountError } from '../errors.ts'
+import { assertReasonCode } from '../failure/reason-code.ts'
 import type { Counts, Progress } from './run.ts'
 
 /**

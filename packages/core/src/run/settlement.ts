@@ -1,5 +1,5 @@
+import type { Failure } from '../failure/describe-failure.ts'
 import type { CountBook } from './counts.ts'
-import type { Failure } from './failure/describe-failure.ts'
 import type { Counts, RunOutcome } from './run.ts'
 
 /** How an attempt ended: what the ledger is told, and whether a cooldown starts. */

@@ -1,13 +1,13 @@
-import { createBatcher } from './batcher.ts'
-import { isConnectionError } from './database/database-error.ts'
-import { retrying } from './database/retry.ts'
-import { ScopeMismatchError } from './errors.ts'
+import { createBatcher } from '../batcher.ts'
+import { isConnectionError } from '../database/database-error.ts'
+import { retrying } from '../database/retry.ts'
+import { ScopeMismatchError } from '../errors.ts'
+import type { JobIdentity } from '../run/identity.ts'
+import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from '../run/run.ts'
+import type { Settlement } from '../run/settlement.ts'
+import type { SettlementAnswer } from '../run/verdict.ts'
+import type { Runtime } from '../runtime.ts'
 import type { AdmissionRequest, Claim, Guard, SettlementReply } from './guard.ts'
-import type { JobIdentity } from './identity.ts'
-import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from './run.ts'
-import type { Runtime } from './runtime.ts'
-import type { Settlement } from './settlement.ts'
-import type { SettlementAnswer } from './verdict.ts'
 
 /** Admission without exclusion: every delivery executes, recorded and fenced. A later attempt supersedes a running one. */
 export function createRecordOnlyGuard(runtime: Runtime): Guard {

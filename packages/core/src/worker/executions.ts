@@ -1,5 +1,5 @@
-import type { CountBook } from './counts.ts'
-import type { Claim, Guard } from './guard.ts'
+import type { Claim, Guard } from '../guard/guard.ts'
+import type { CountBook } from '../run/counts.ts'
 
 /** An attempt that this process is executing. */
 export interface Execution {

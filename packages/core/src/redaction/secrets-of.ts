@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from './database/executor.ts'
+import type { ConnectionSettings } from '../database/executor.ts'
 
 /** Values in connection settings that must never be shown: the password, wherever it stands. */
 export function secretsOf(settings: ConnectionSettings | null): string[] {

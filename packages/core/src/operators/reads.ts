@@ -1,9 +1,9 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
 import { validate } from 'uuid'
-import type { Executor, LedgerTables } from './database/executor.ts'
-import { InvalidOptionError } from './errors.ts'
-import { type Run, type RunOutcome, type RunRow, type RunStatus, runFromRow } from './run.ts'
-import { exactScope, type Scope } from './scope.ts'
+import type { Executor, LedgerTables } from '../database/executor.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { type Run, type RunOutcome, type RunRow, type RunStatus, runFromRow } from '../run/run.ts'
+import { exactScope, type Scope } from '../run/scope.ts'
 
 export const DEFAULT_PAGE_SIZE = 50
 export const MAX_PAGE_SIZE = 500

@@ -1,12 +1,12 @@
 import { v7 } from 'uuid'
-import { retrying } from './database/retry.ts'
-import { ScopeMismatchError } from './errors.ts'
-import { publish } from './events.ts'
-import type { Guard } from './guard.ts'
-import { type JobIdentity, runIdentity } from './identity.ts'
-import { toRunParts } from './record-only-guard.ts'
-import { type Run, type RunRow, runFromRow } from './run.ts'
-import type { Runtime } from './runtime.ts'
+import { retrying } from '../database/retry.ts'
+import { ScopeMismatchError } from '../errors.ts'
+import { publish } from '../events.ts'
+import type { Guard } from '../guard/guard.ts'
+import { toRunParts } from '../guard/record-only-guard.ts'
+import { type JobIdentity, runIdentity } from '../run/identity.ts'
+import { type Run, type RunRow, runFromRow } from '../run/run.ts'
+import type { Runtime } from '../runtime.ts'
 
 export interface Opened {
   /** The run of this work, to put into the payload. */

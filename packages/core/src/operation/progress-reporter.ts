@@ -1,6 +1,6 @@
-import type { Execution } from './executions.ts'
-import type { Progress } from './run.ts'
-import type { Runtime } from './runtime.ts'
+import type { Progress } from '../run/run.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Execution } from '../worker/executions.ts'
 
 /** Often enough for somebody who watches, rarely enough that short jobs never write any. */
 export const DEFAULT_PROGRESS_EVERY_MS = 1_000

@@ -1,15 +1,10 @@
-import type { Recorder } from './counts.ts'
-import type { Delivery } from './delivery.ts'
-import { InvalidOptionError, LedgerClosedError } from './errors.ts'
-import { executeDelivery } from './execute-delivery.ts'
-import type { Guard } from './guard.ts'
-import { type JobIdentity, jobIdentity } from './identity.ts'
-import { type Opened, openRun } from './open-run.ts'
-import type { ProgressReporter } from './progress-reporter.ts'
-import type { Run } from './run.ts'
-import type { Runtime } from './runtime.ts'
-import { assertText, exactScope, type Scope } from './scope.ts'
-import type { Verdict } from './verdict.ts'
+import { InvalidOptionError } from '../errors.ts'
+import type { Guard } from '../guard/guard.ts'
+import type { Recorder } from '../run/counts.ts'
+import type { Delivery } from '../run/delivery.ts'
+import { type JobIdentity, jobIdentity } from '../run/identity.ts'
+import type { Run } from '../run/run.ts'
+import { assertText, exactScope, type Scope } from '../run/scope.ts'
 
 /** A type is part of an index key and of every list an operator reads. */
 export const MAX_TYPE_LENGTH = 100
@@ -61,20 +56,6 @@ export interface SystemJobOptions<P, R> {
   readonly handler: (context: HandlerContext<P>) => R | Promise<R>
 }
 
-/** A guarded, ledgered handler: call it with each delivery of the host's queue. */
-export interface Operation<P, R> {
-  /**
-   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled.
-   * @throws InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError before executing
-   */
-  (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
-  readonly type: string
-  /** For dispatchers: one open run per work, whoever asks how often. */
-  open(payload: P): Promise<Opened>
-  /** What this payload is claimed as; for `explain` and `release`. */
-  identify(payload: P): JobIdentity
-}
-
 /** Everything of an operation that does not change from delivery to delivery, checked. */
 export interface OperationPlan<P, R> {
   readonly type: string
@@ -83,30 +64,6 @@ export interface OperationPlan<P, R> {
   readonly handler: OperationOptions<P, R>['handler']
   contextOf(payload: P): unknown
   identify(payload: P): JobIdentity
-}
-
-/** @throws InvalidOptionError */
-export function createOperation<P, R>(
-  runtime: Runtime,
-  reporter: ProgressReporter,
-  plan: OperationPlan<P, R>,
-): Operation<P, R> {
-  const begin = async (payload: P) => {
-    const job = plan.identify(payload)
-    const context = plan.contextOf(payload)
-    if (runtime.isClosed()) throw new LedgerClosedError()
-    await runtime.ready()
-    return { job, context }
-  }
-  const call = async (payload: P, delivery: Delivery) => {
-    const { job, context } = await begin(payload)
-    return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
-  }
-  const open = async (payload: P) => {
-    const { job, context } = await begin(payload)
-    return openRun(runtime, plan.guard, job, context)
-  }
-  return Object.assign(call, { type: plan.type, open, identify: plan.identify })
 }
 
 /** @throws InvalidOptionError */

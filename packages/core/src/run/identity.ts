@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { validate } from 'uuid'
-import { InvalidOptionError, MissingIdentityError } from './errors.ts'
+import { InvalidOptionError, MissingIdentityError } from '../errors.ts'
 import type { ExactScope } from './scope.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 import { assertText } from './scope.ts'
 
 /**

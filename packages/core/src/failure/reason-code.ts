@@ -1,4 +1,4 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 
 /**
  * The closed set of codes this library writes, with one sentence of meaning each. A code is never renamed and its
@@ -14,6 +14,7 @@ export const REASON_CODES = Object.freeze({
   'run.not_canonical': 'Skipped, because another run stands for the same work.',
   'run.cooldown': 'Skipped, because the same work ended a short time ago.',
   'run.cancelled': 'The run was cancelled before it ended by itself.',
+  'items.other': 'Items failed for more different reasons than a run keeps; this counts the rest.',
   'items.all_failed': 'The handler returned, but every item it processed had failed.',
 
   'abort.signal': 'The work stopped because its abort signal fired.',

@@ -1,7 +1,7 @@
-import type { Executor } from './database/executor.ts'
-import { quoteName } from './database/executor.ts'
-import { InvalidOptionError } from './errors.ts'
-import type { Guard } from './guard.ts'
+import type { Executor } from '../database/executor.ts'
+import { quoteName } from '../database/executor.ts'
+import { InvalidOptionError } from '../errors.ts'
+import type { Guard } from '../guard/guard.ts'
 
 /** Table blocks (of 8 kB) per transaction: a few thousand rows, a few milliseconds of locks. */
 export const PRUNE_BLOCKS = 256

@@ -1,4 +1,4 @@
-import { OpsLedgerError } from './errors.ts'
+import { OpsLedgerError } from '../errors.ts'
 import { assertReasonCode, type ReasonCode } from './reason-code.ts'
 
 export interface OperationErrorOptions {

@@ -1,0 +1,47 @@
+import { LedgerClosedError } from '../errors.ts'
+import type { Delivery } from '../run/delivery.ts'
+import type { JobIdentity } from '../run/identity.ts'
+import type { Verdict } from '../run/verdict.ts'
+import type { Runtime } from '../runtime.ts'
+import { executeDelivery } from './execute-delivery.ts'
+import { type Opened, openRun } from './open-run.ts'
+import type { OperationPlan } from './operation-plan.ts'
+import type { ProgressReporter } from './progress-reporter.ts'
+
+/** A guarded, ledgered handler: call it with each delivery of the host's queue. */
+export interface Operation<P, R> {
+  /**
+   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled.
+   * @throws InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError before executing
+   */
+  (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
+  readonly type: string
+  /** For dispatchers: one open run per work, whoever asks how often. */
+  open(payload: P): Promise<Opened>
+  /** What this payload is claimed as; for `explain` and `release`. */
+  identify(payload: P): JobIdentity
+}
+
+/** @throws InvalidOptionError */
+export function createOperation<P, R>(
+  runtime: Runtime,
+  reporter: ProgressReporter,
+  plan: OperationPlan<P, R>,
+): Operation<P, R> {
+  const begin = async (payload: P) => {
+    const job = plan.identify(payload)
+    const context = plan.contextOf(payload)
+    if (runtime.isClosed()) throw new LedgerClosedError()
+    await runtime.ready()
+    return { job, context }
+  }
+  const call = async (payload: P, delivery: Delivery) => {
+    const { job, context } = await begin(payload)
+    return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
+  }
+  const open = async (payload: P) => {
+    const { job, context } = await begin(payload)
+    return openRun(runtime, plan.guard, job, context)
+  }
+  return Object.assign(call, { type: plan.type, open, identify: plan.identify })
+}
