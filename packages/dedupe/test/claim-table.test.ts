@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto'
+import { createGuard, jobIdentity } from '@opsledger/dedupe'
+import { describe, expect, it } from 'vitest'
+import { type Cell, readClaimTable } from './support/claim-table.ts'
+import { useLedgerDatabase, useLedgers } from './support/ledger.ts'
+import { scriptedWorker } from './support/scripted-worker.ts'
+import { walkClaimTable } from './support/walk-claim-table.ts'
+
+const cells: Cell[] = [...(await readClaimTable('new')), ...(await readClaimTable('settle'))]
+
+it('the page has a cell for each of six states and nine events', () => {
+  expect(cells).toHaveLength(6 * 9)
+})
+
+describe.each(['session', 'lease'] as const)('in %s mode', (exclusion) => {
+  const database = useLedgerDatabase()
+  const newLedger = useLedgers(database)
+
+  it.each(cells)('$state meets $event: $expected', async (cell) => {
+    expect(await walkClaimTable(database.pool(), newLedger, exclusion).play(cell)).toEqual(cell.expected)
+  })
+})
+
+describe('a settlement under a fence that another claim has followed', () => {
+  const database = useLedgerDatabase()
+  const newLedger = useLedgers(database)
+
+  it.each(['session', 'lease'] as const)(
+    'is superseded and changes no row, in %s mode',
+    async (exclusion) => {
+      const pool = database.pool()
+      const job = jobIdentity({
+        scope: { workspaceId: 'w', tenantId: 't' },
+        type: 'assignment.fetch',
+        fingerprint: `superseded in ${exclusion} mode`,
+      })
+      const slow = await scriptedWorker(pool)
+      const claim = await slow.admit(job, 'd1')
+      await slow.expire()
+      const delivery = { id: 'd2', attempt: 1, maxAttempts: 5 }
+      const guard = createGuard(newLedger(), { exclusion })
+      const taken = await guard.admit({ job, newRunId: randomUUID(), delivery, context: null })
+      expect(taken.admitted).toBe(true)
+
+      const rows = async () => [
+        (await pool.query('select * from opsledger.job_claim where identity = $1', [job.identity])).rows,
+        (await pool.query('select * from opsledger.operation_run where identity = $1', [job.identity])).rows,
+      ]
+      const before = await rows()
+      expect(await slow.settle(claim, 'succeeded')).toBe('superseded')
+      expect(await slow.settle(claim, 'retrying')).toBe('superseded')
+      expect(await rows()).toEqual(before)
+    },
+  )
+})
+
+describe.each(mutants())('the walk catches a library that $name', ({ name, cell, of, edits }) => {
+  const database = useLedgerDatabase()
+  const newLedger = useLedgers(database)
+
+  it.each(['session', 'lease'] as const)(`in %s mode (${name})`, async (exclusion) => {
+    const found = cells.find(({ state, event }) => `${state} meets ${event}` === cell)!
+    await breakFunction(database.pool(), of, edits)
+    const outcome = await walkClaimTable(database.pool(), newLedger, exclusion)
+      .play(found)
+      .catch((error: Error) => [error.message])
+    expect(outcome).not.toEqual(found.expected)
+  })
+})
+
+interface Mutant {
+  name: string
+  cell: string
+  of: string
+  edits: [from: string, to: string][]
+}
+
+function mutants(): Mutant[] {
+  return [
+    {
+      name: 'forgets the cooldown',
+      cell: 'cooling meets new',
+      of: 'admit',
+      edits: [
+        [
+          "elsif (seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at then",
+          'elsif false then',
+        ],
+      ],
+    },
+    {
+      name: 'takes what a live lease holds',
+      cell: 'live meets new',
+      of: 'admit',
+      edits: [['(seen.lease).expires_at <= v_at end, false)', 'true end, true) or true']],
+    },
+    {
+      name: 'never retires an expired lease',
+      cell: 'expired meets new',
+      of: 'retire_expired_term',
+      edits: [['and expires_at <= clock_timestamp();', 'and false;']],
+    },
+    {
+      name: 'discards the same delivery of a running job',
+      cell: 'live meets same',
+      of: 'refused',
+      edits: [["(p_verdict = 'overlap' and", '(false and']],
+    },
+    {
+      name: 'executes a delivery again whose run has ended',
+      cell: 'free meets late',
+      of: 'admit',
+      edits: [['if seen.ended_id is not null then', 'if false then']],
+    },
+    {
+      name: 'settles twice',
+      cell: 'live meets settle again',
+      of: 'settle',
+      edits: [["c.state <> 'held' or", 'false and']],
+    },
+    {
+      name: 'adopts whatever its fence',
+      cell: 'cooling meets re-adopt',
+      of: 'adopt',
+      edits: [
+        ['if found then', 'if true then'],
+        ['if found or', 'if true or'],
+      ],
+    },
+    {
+      name: 'leaves the claim of a swept run',
+      cell: 'expired meets sweep',
+      of: 'sweep',
+      edits: [['where identity = v_run.identity', 'where false and identity = v_run.identity']],
+    },
+    {
+      name: 'waits for its own orphan',
+      cell: 'orphan meets new',
+      of: 'admit',
+      edits: [['(seen.claim).fence = seen.orphan_fence', 'false']],
+    },
+  ]
+}
+
+/** Puts a broken text in the place of a function of this database. */
+async function breakFunction(pool: import('pg').Pool, of: string, edits: Mutant['edits']) {
+  const { rows } = await pool.query<{ text: string }>(
+    `select pg_get_functiondef(('opsledger.' || $1)::regproc) as text`,
+    [of],
+  )
+  let { text } = rows[0]!
+  const isBroken = edits.every(([from, to]) => text.includes(to) && !text.includes(from))
+  if (isBroken) return
+  for (const [from, to] of edits) {
+    if (!text.includes(from)) throw new Error(`${of} no longer says: ${from}`)
+    text = text.replace(from, to)
+  }
+  await pool.query(text)
+}
