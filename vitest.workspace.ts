@@ -21,6 +21,7 @@ export default defineConfig({
       project('dedupe', 'packages/dedupe'),
       project('seed', 'packages/seed'),
       project('testing', 'packages/testing'),
+      project('snippets', 'examples/snippets'),
     ],
   },
 })

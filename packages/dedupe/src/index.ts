@@ -1,22 +1,6 @@
-// The guard
+// biome-ignore-all assist/source/organizeImports: in the order of the concepts
 
-// What makes two jobs the same work
-export { type IdentityParts, type JobIdentity, jobIdentity } from '@opsledger/core'
-export {
-  CanonicalJsonError,
-  canonicalJson,
-  DEFAULT_MAX_CANONICAL_BYTES,
-  DEFAULT_MAX_DEPTH,
-} from './canonical-json.ts'
-export { LockTableFullError, TransactionPoolerError } from './errors.ts'
-export type { Explanation } from './explain.ts'
-export {
-  type FingerprintOptions,
-  fingerprint,
-  MIN_FINGERPRINT_KEY_BYTES,
-  MissingIdentityPartError,
-  SecretFieldError,
-} from './fingerprint.ts'
+// The guard
 export {
   createGuard,
   DEFAULT_COOLDOWN_MS,
@@ -24,3 +8,21 @@ export {
   type ExclusionMode,
   type GuardOptions,
 } from './guard.ts'
+export type { Explanation } from './explain.ts'
+export { LockTableFullError, TransactionPoolerError } from './errors.ts'
+
+// What makes two jobs the same work
+export { type IdentityParts, type JobIdentity, jobIdentity } from '@opsledger/core'
+export {
+  fingerprint,
+  type FingerprintOptions,
+  MIN_FINGERPRINT_KEY_BYTES,
+  MissingIdentityPartError,
+  SecretFieldError,
+} from './fingerprint.ts'
+export {
+  canonicalJson,
+  CanonicalJsonError,
+  DEFAULT_MAX_CANONICAL_BYTES,
+  DEFAULT_MAX_DEPTH,
+} from './canonical-json.ts'
