@@ -14,6 +14,7 @@ export {
   type ConnectionSettings,
   callText,
   type Executor,
+  OWN_SETTINGS,
   parseAnswer,
   quoteName,
   type ServerFacts,

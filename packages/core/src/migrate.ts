@@ -110,7 +110,16 @@ function toKysely(set: MigrationSet, schema: string) {
       migration.name,
       {
         async up(db: Kysely<unknown>) {
-          for (const file of migration.statements) await sql.raw(file(quoteName(schema), schema)).execute(db)
+          // Kysely's migrator lets go of its session lock in this same transaction: were that aborted by then, the
+          // lock would stay with a host's connection, and the reason of the failure would be lost.
+          await sql`savepoint opsledger_migration`.execute(db)
+          try {
+            for (const file of migration.statements)
+              await sql.raw(file(quoteName(schema), schema)).execute(db)
+          } catch (error) {
+            await sql`rollback to savepoint opsledger_migration`.execute(db).catch(() => {})
+            throw error
+          }
         },
       },
     ]),

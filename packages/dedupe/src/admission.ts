@@ -142,7 +142,8 @@ export function createAdmission(
         } catch (error) {
           registry.leave(entry)
           // Whether it was admitted is unknown: nobody must wait for a claim that nobody executes.
-          if (isConnectionError(error)) orphans.suspect(request)
+          if (isConnectionError(error))
+            orphans.suspect({ ...request.job, runId: request.job.runId ?? request.newRunId })
           throw error
         }
       }

@@ -105,6 +105,12 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
         session?.unlock(claim.fence)
       }
     },
+    abandon(claim) {
+      const entry = registry.byFence(claim.fence)
+      if (entry !== null) registry.leave(entry)
+      session?.unlock(claim.fence)
+      orphans.suspect(claim)
+    },
     async adopt(claims, workerId) {
       return new Set(
         (await executor.call('adopt', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],

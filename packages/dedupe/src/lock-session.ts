@@ -4,6 +4,7 @@ import {
   connectionProblem,
   describeSettings,
   isConnectionError,
+  OWN_SETTINGS,
   parseAnswer,
   pause,
   publish,
@@ -65,6 +66,7 @@ export function createLockSession({
       keepAlive: true,
       keepAliveInitialDelayMillis: 5_000,
       ...settings,
+      ...OWN_SETTINGS,
       application_name: applicationName,
       pipeline: true,
     } as pg.ClientConfig)
@@ -90,6 +92,8 @@ export function createLockSession({
         throw new TransactionPoolerError(describeSettings(settings))
       }
       await opened.query(HARDEN_SESSION)
+      // Not every server platform has these; what it lacks is no reason to do without the rest.
+      for (const setting of NOTICE_VANISHED_CLIENTS) await opened.query(`set ${setting}`).catch(() => {})
       if (isDead) throw new Error('Connection terminated unexpectedly')
     } catch (error) {
       opened.end().catch(() => {})
@@ -247,9 +251,12 @@ const HARDEN_SESSION = `
   set statement_timeout to 0;
   set lock_timeout to '2s';
   set idle_in_transaction_session_timeout to 0;
-  set idle_session_timeout to 0;
-  set tcp_keepalives_idle to 5;
-  set tcp_keepalives_interval to 2;
-  set tcp_keepalives_count to 3;
-  set tcp_user_timeout to '10s';
-  set client_connection_check_interval to '2s'`
+  set idle_session_timeout to 0`
+
+const NOTICE_VANISHED_CLIENTS = [
+  'tcp_keepalives_idle to 5',
+  'tcp_keepalives_interval to 2',
+  'tcp_keepalives_count to 3',
+  "tcp_user_timeout to '10s'",
+  "client_connection_check_interval to '2s'",
+]

@@ -1,14 +1,11 @@
-import {
-  type AdmissionRequest,
-  type Claim,
-  type Runtime,
-  type Settlement,
-  toSettlement,
-} from '@opsledger/core/guard'
+import { type Claim, type Runtime, type Settlement, toSettlement } from '@opsledger/core/guard'
 import type { LocalRegistry } from './local-registry.ts'
 
 /** Kept at most: an outage that leaves more behind leaves them to the next delivery of the work, which takes over. */
 const MAX_KEPT = 10_000
+
+/** What a lost admission may have claimed: the database knows under which identity. */
+type Suspect = Pick<Claim, 'identity' | 'workKey' | 'runId'>
 
 /**
  * What this process may have left held behind a lost connection: settlements that were given up, and admissions whose
@@ -17,14 +14,14 @@ const MAX_KEPT = 10_000
  */
 export interface OrphanKeeper {
   keep(claim: Claim, settlement: Settlement, cooldownMs: number): void
-  suspect(request: AdmissionRequest): void
+  suspect(claim: Suspect): void
   settle(): Promise<void>
   close(): void
 }
 
 export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): OrphanKeeper {
   let settlements: { claim: Claim; settlement: Settlement; cooldownMs: number }[] = []
-  let suspects: AdmissionRequest[] = []
+  let suspects: Suspect[] = []
   let timer: NodeJS.Timeout | undefined
   let settling: Promise<void> | null = null
 
@@ -41,15 +38,11 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
       await runtime.executor.call('settle', [JSON.stringify(sent.map(toSettlement))])
       settlements = settlements.filter((kept) => !sent.includes(kept))
     }
-    const asked = suspects.filter(({ job }) => registry.find(job.identity, job.workKey) === null)
+    const asked = suspects.filter(({ identity, workKey }) => registry.find(identity, workKey) === null)
     if (asked.length > 0) {
       await runtime.executor.call('free_orphans', [
         JSON.stringify(
-          asked.map(({ job, newRunId }) => ({
-            identity: job.identity,
-            work_key: job.workKey,
-            run_id: job.runId ?? newRunId,
-          })),
+          asked.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
         ),
         await runtime.term.id(),
         JSON.stringify(registry.liveFences()),
@@ -63,8 +56,8 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
       if (settlements.length < MAX_KEPT) settlements.push({ claim, settlement, cooldownMs })
       schedule()
     },
-    suspect(request) {
-      if (suspects.length < MAX_KEPT) suspects.push(request)
+    suspect({ identity, workKey, runId }) {
+      if (suspects.length < MAX_KEPT) suspects.push({ identity, workKey, runId })
       schedule()
     },
     settle() {

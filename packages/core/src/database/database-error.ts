@@ -1,4 +1,4 @@
-import { DatabaseRefusedError, DatabaseUnavailableError } from '../errors.ts'
+import { DatabaseRefusedError, DatabaseUnavailableError, InvalidOptionError } from '../errors.ts'
 import type { ConnectionSettings } from './executor.ts'
 
 const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03', '57P04'])
@@ -17,7 +17,7 @@ const CONNECTION_CODES = new Set([
 ])
 const CONNECTION_MESSAGES =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|not queryable|Client was closed|server closed the connection/i
-const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505'])
+const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505', '57014'])
 const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', '42501'])
 
 export function sqlState(error: unknown): string | null {
@@ -48,6 +48,13 @@ export function isWrongIsolation(error: unknown): boolean {
 
 /** The error for a host that cannot be served: says where, as whom, what happened and what to check. No password. */
 export function connectionProblem(error: unknown, settings: ConnectionSettings | null): Error {
+  if (sqlState(error) === 'ERR_INVALID_URL') {
+    return new InvalidOptionError(
+      'connection',
+      '(not shown)',
+      'a URL such as postgres://user:password@host:5432/database, special characters percent-encoded',
+    )
+  }
   const where = describeSettings(settings)
   const why = error instanceof Error ? error.message || (sqlState(error) ?? error.name) : 'unknown error'
   const code = sqlState(error)
@@ -73,6 +80,8 @@ export function describeSettings(settings: ConnectionSettings | null): string {
   if (settings.connectionString !== undefined) {
     try {
       const url = new URL(settings.connectionString)
+      // A password with an unencoded slash or question mark would be shown as part of the database.
+      if (/@/.test(url.pathname + url.search + url.hash)) return 'the given connection string'
       host = url.hostname || host
       port = url.port === '' ? port : Number(url.port)
       database = decodeURIComponent(url.pathname.slice(1)) || database

@@ -36,6 +36,15 @@ export interface ConnectionSettings {
   readonly [setting: string]: unknown
 }
 
+/** What a host's settings must not bring along: its timeouts and type parsers are for its own statements. */
+export const OWN_SETTINGS = {
+  statement_timeout: undefined,
+  query_timeout: undefined,
+  lock_timeout: undefined,
+  idle_in_transaction_session_timeout: undefined,
+  types: undefined,
+} as const
+
 export interface ServerFacts {
   readonly versionNumber: number
   /** False when the role or database defaults to a stricter level: then every call opens its own transaction. */

@@ -9,6 +9,7 @@ import {
   type Executor,
   INSPECT_SERVER,
   type LedgerTables,
+  OWN_SETTINGS,
   parseAnswer,
   type ServerFacts,
   type ServerRow,
@@ -29,8 +30,9 @@ export function createOwnExecutor(
   const pool = new pg.Pool({
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    application_name: 'opsledger work',
     ...settings,
+    ...OWN_SETTINGS,
+    application_name: 'opsledger work',
     max: maxConnections,
     min: 0,
     allowExitOnIdle: true,

@@ -53,6 +53,8 @@ export interface Guard {
   admit(request: AdmissionRequest): Promise<Admission>
   /** Bounded retries inside; never throws for an unreachable database. */
   settle(claim: Claim, settlement: Settlement, cooldownMs: number): Promise<SettlementReply>
+  /** The claim was admitted and will not be executed here: lets go of what this process keeps of it. */
+  abandon(claim: Claim): void
   /** Moves executions to a new term; answers with the fences that are still their own. */
   adopt(claims: readonly Claim[], workerId: string): Promise<ReadonlySet<number>>
   /** The finished run of this work while it cools down. */

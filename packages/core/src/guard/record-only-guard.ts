@@ -39,6 +39,7 @@ export function createRecordOnlyGuard(runtime: Runtime): Guard {
       return { admitted: true, claim: claimFrom(answer) }
     },
     settle,
+    abandon() {},
     async adopt(claims, workerId) {
       return new Set(
         (await executor.call('adopt_runs', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],

@@ -40,13 +40,23 @@ export async function executeDelivery<P, R>(
     }
     const execution = runtime.executions.add(admission.claim, plan.guard, createCountBook())
     try {
-      await runtime.term.secure(execution, runtime.admissionTimeoutMs)
-      // Taken before it began: nothing was executed, so it asks again like any newcomer.
-      if (!execution.isLost)
-        return await executeAttempt(runtime, reporter, plan, execution, job, payload, delivery)
+      if (!(await isSecured(runtime, execution))) continue
+      return await executeAttempt(runtime, reporter, plan, execution, job, payload, delivery)
     } finally {
       runtime.executions.remove(execution)
     }
+  }
+}
+
+/** False when the claim was taken before it began: nothing was executed, and it asks again like any newcomer. */
+async function isSecured(runtime: Runtime, execution: Execution): Promise<boolean> {
+  let isReady = false
+  try {
+    await runtime.term.secure(execution, runtime.admissionTimeoutMs)
+    isReady = !execution.isLost
+    return isReady
+  } finally {
+    if (!isReady) execution.guard.abandon(execution.claim)
   }
 }
 

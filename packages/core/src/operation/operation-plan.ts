@@ -85,7 +85,7 @@ export function planOperation<P, R>(
     guard,
     cooldownMs: assertDuration('cooldownMs', options.cooldownMs ?? guard.cooldownMs),
     handler: options.handler,
-    contextOf: (payload) => options.context?.(payload) ?? null,
+    contextOf: (payload) => assertContext(options.context?.(payload) ?? null),
     identify(payload) {
       const fingerprint = options.fingerprint?.(payload)
       if (fingerprint !== undefined && (typeof fingerprint !== 'string' || fingerprint === '')) {
@@ -112,7 +112,7 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationP
     guard: options.guard,
     cooldownMs: 0,
     handler: options.handler,
-    contextOf: (payload) => options.context?.(payload) ?? null,
+    contextOf: (payload) => assertContext(options.context?.(payload) ?? null),
     identify: (payload) =>
       jobIdentity({
         scope: exactScope({ workspaceId: options.workspaceId(payload) }),
@@ -121,6 +121,32 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationP
         isSystem: true,
       }),
   }
+}
+
+/** A few facts; a payload belongs into the queue. */
+const MAX_CONTEXT_LENGTH = 16_384
+
+/** @throws InvalidOptionError unless it is JSON that Postgres can store */
+function assertContext(context: unknown): unknown {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(context)
+  } catch {
+    // refused below
+  }
+  if (
+    text === undefined ||
+    text.length > MAX_CONTEXT_LENGTH ||
+    text.includes('\\u0000') ||
+    !text.isWellFormed()
+  ) {
+    throw new InvalidOptionError(
+      'context',
+      context,
+      `plain JSON of at most ${MAX_CONTEXT_LENGTH} characters, without NUL`,
+    )
+  }
+  return context
 }
 
 /** @throws InvalidOptionError unless it is a whole number of milliseconds of at most 24 days (2^31 - 1) */

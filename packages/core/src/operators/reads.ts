@@ -73,7 +73,7 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
     await ready()
     if (!validate(runId)) return null
     const row = await query.where('id', '=', runId).executeTakeFirst()
-    return row === undefined ? null : runFromRow(row.run)
+    return row === undefined ? null : runOf(row)
   }
 
   const list = async (query: Query, page: Page = {}): Promise<RunPage> => {
@@ -94,7 +94,7 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
     const shown = rows.slice(0, limit)
     const last = shown.at(-1)
     return {
-      runs: shown.map((row) => runFromRow(row.run)),
+      runs: shown.map(runOf),
       nextCursor: rows.length > limit && last !== undefined ? `${last.cursor}~${last.run.id}` : null,
     }
   }
@@ -107,7 +107,7 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
       .orderBy('id', 'desc')
       .limit(pageSize(page.limit))
       .execute()
-    return rows.map((row) => runFromRow(row.run))
+    return rows.map(runOf)
   }
 
   return {
@@ -139,6 +139,11 @@ function filter(query: Query, page: RunFilter): Query {
 
 function instant(date: Date) {
   return sql`${date.toISOString()}::timestamptz`
+}
+
+/** A host's driver may have its own mind about JSON. */
+function runOf({ run }: { run: RunRow | string }): Run {
+  return runFromRow(typeof run === 'string' ? (JSON.parse(run) as RunRow) : run)
 }
 
 function pageSize(limit = DEFAULT_PAGE_SIZE): number {

@@ -16,10 +16,13 @@ create domain ${s}.scope_id as text
   (s) => `
 create domain ${s}.reason_code as text
   constraint reason_code_has_its_form check
-    (value ~ '^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*){1,3}$' and length(value) <= 64)`,
+    (value ~ '^[a-z][a-z0-9]*(_[a-z0-9]+)*(\\.[a-z][a-z0-9]*(_[a-z0-9]+)*){1,3}$' and length(value) <= 64)`,
   (s) => `
 create domain ${s}.operator_message as text
-  constraint message_is_short check (length(value) <= 2000)`,
+  constraint message_is_short_and_not_empty check (value <> '' and length(value) <= 2000)`,
+  (s) => `
+create domain ${s}.item_failures as jsonb
+  constraint item_failures_are_by_code check (jsonb_typeof(value) = 'object')`,
   (s) => `
 create domain ${s}.attempt_history as jsonb
   constraint attempt_history_is_bounded check (jsonb_typeof(value) = 'array' and jsonb_array_length(value) <= 20)`,
@@ -54,7 +57,7 @@ create table ${s}.operation_run (
   delivery_id text,
   reason_code ${s}.reason_code,
   message ${s}.operator_message,
-  item_failures jsonb,
+  item_failures ${s}.item_failures,
   progress jsonb,
   context jsonb,
   attempt_history ${s}.attempt_history,
@@ -73,13 +76,18 @@ create table ${s}.operation_run (
     when 'failed' then num_nulls(reason_code, message) = 0
     when 'skipped' then reason_code is not null
     else true end),
-  constraint run_in_execution_is_fenced check
-    (status <> 'running' or (attempt > 0 and num_nulls(fence, worker_id, delivery_id, started_at) = 0)),
+  constraint run_has_the_attempts_of_its_status check (case status
+    when 'queued' then attempt = 0
+    when 'running' then attempt > 0 and delivery_id is not null
+    when 'retrying' then attempt > 0 and attempt_history is not null
+    else attempt > 0 or outcome not in ('succeeded', 'partially_succeeded') end),
+  constraint run_attempts_are_fenced check
+    (num_nulls(fence, worker_id, started_at) = case when attempt > 0 then 0 else 3 end and attempt >= 0),
   constraint run_delivery_is_whole_and_counts_from_one check
     (num_nulls(delivery_id, delivery_attempt, delivery_maximum) in (0, 3)
-      and delivery_attempt > 0 and delivery_maximum > 0 and attempt >= 0),
-  constraint run_points_to_another_run_only_when_skipped check
-    (canonical_run_id is null or (outcome = 'skipped' and canonical_run_id <> id)),
+      and delivery_attempt > 0 and delivery_maximum > 0),
+  constraint run_points_to_another_run_exactly_when_skipped check
+    ((outcome = 'skipped') = (canonical_run_id is not null) and canonical_run_id <> id),
   constraint run_progress_is_of_the_running_attempt check (progress is null or status = 'running')
 ) with (fillfactor = 90)`
 

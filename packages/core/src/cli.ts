@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { InvalidOptionError, OpsLedgerError } from './errors.ts'
+import { DEFAULT_SCHEMA, migrate, migrationSql } from './migrate.ts'
+import type { MigrationSet } from './migrations/migration.ts'
+
+const USAGE = `Usage: opsledger migrate [options]
+
+Brings the schema of OpsLedger up to date: all of it in one transaction, or nothing. Safe to start from many
+processes at once.
+
+Options:
+  --url URL        The database, as a connection string. Default: OPSLEDGER_DATABASE_URL, else DATABASE_URL.
+  --schema NAME    The schema to migrate. Default: ${DEFAULT_SCHEMA}.
+  --with PACKAGE   Migrate this package too, such as @opsledger/dedupe. May be given more than once.
+  --print          Write the SQL to stdout instead, for a schema that is not there yet; connects to nothing.
+  --help           Show this.
+
+Exit codes: 0 done, 1 it failed, 2 it was called wrongly.
+`
+
+/** The call was wrong: exit code 2, and the way to the usage. */
+class UsageError extends Error {}
+
+const { stdout, stderr, env, argv } = process
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args)
+  if (values.help === true || positionals[0] === 'help') {
+    stdout.write(USAGE)
+    return
+  }
+  const [command, ...rest] = positionals
+  if (command === undefined) throw new UsageError('No command was given.')
+  if (command !== 'migrate') throw new UsageError(`There is no command ${JSON.stringify(command)}.`)
+  if (rest.length > 0) throw new UsageError(`migrate takes no argument ${JSON.stringify(rest[0])}.`)
+
+  const { schema = DEFAULT_SCHEMA } = values
+  const packages = values.with ?? []
+  const sets: MigrationSet[] = []
+  for (const name of packages) sets.push(await migrationsOf(name))
+  if (values.print === true) {
+    stdout.write(migrationSql({ schema, with: sets }))
+    return
+  }
+  const url = values.url ?? env.OPSLEDGER_DATABASE_URL ?? env.DATABASE_URL
+  if (url === undefined || url === '') {
+    throw new UsageError('No database was given: pass --url, or set OPSLEDGER_DATABASE_URL or DATABASE_URL.')
+  }
+  const { applied } = await migrate({ connection: url, schema, with: sets })
+  const what = applied.length === 0 ? 'is up to date, nothing to apply' : `applied ${applied.join(', ')}`
+  stdout.write(`Schema "${schema}": ${what}.\n`)
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        url: { type: 'string' },
+        schema: { type: 'string' },
+        with: { type: 'string', multiple: true },
+        print: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error })
+  }
+}
+
+/** The host's own installation comes first: that is the version which its workers run. */
+async function migrationsOf(name: string): Promise<MigrationSet> {
+  const specifier = `${name}/migrations`
+  const found = (await importFrom(specifier)) as { migrations?: Partial<MigrationSet> }
+  const { migrations } = found
+  if (typeof migrations?.package !== 'string' || !Array.isArray(migrations.migrations)) {
+    throw new UsageError(`${specifier} has no export \`migrations\`, so there is nothing of it to migrate.`)
+  }
+  return migrations as MigrationSet
+}
+
+async function importFrom(specifier: string): Promise<unknown> {
+  let target = specifier
+  try {
+    target = pathToFileURL(createRequire(join(process.cwd(), 'opsledger')).resolve(specifier)).href
+  } catch {
+    // Not reachable from there: perhaps it stands beside this package.
+  }
+  try {
+    return await import(target)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    throw new UsageError(
+      `${specifier} cannot be found from ${process.cwd()}: ${(error as Error).message.split('\n')[0]} ` +
+        'Install the package, or run this where it is installed.',
+      { cause: error },
+    )
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_PACKAGE_PATH_NOT_EXPORTED'
+}
+
+try {
+  await main(argv.slice(2))
+} catch (error) {
+  const isUsage = error instanceof UsageError || error instanceof InvalidOptionError
+  const text = error instanceof Error ? error.message : String(error)
+  const isKnown = isUsage || error instanceof OpsLedgerError
+  stderr.write(`opsledger: ${isKnown ? text : `migrating failed: ${text}`}\n`)
+  if (isUsage) stderr.write('See `opsledger --help`.\n')
+  process.exitCode = isUsage ? 2 : 1
+}
