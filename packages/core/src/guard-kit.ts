@@ -27,6 +27,7 @@ export type {
   Claim,
   Guard,
   Refusal,
+  RunClaim,
   SettlementReply,
   StaleLimits,
 } from './guard/guard.ts'
@@ -41,10 +42,14 @@ export {
 } from './guard/record-only-guard.ts'
 export { runtimeOf } from './ledger.ts'
 export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
-export { assertDuration } from './operation/operation-plan.ts'
+export { assertDuration, MAX_TYPE_LENGTH } from './operation/operation-plan.ts'
+export { isSecured, runAttempt } from './operation/run-attempt.ts'
 export { walkTable } from './operators/prune.ts'
+export { createCountBook } from './run/counts.ts'
+export { assertDelivery } from './run/delivery.ts'
 export { type RunRow, runFromRow } from './run/run.ts'
 export { runningRun } from './run/running-run.ts'
+export { assertText, exactScope } from './run/scope.ts'
 export type { Settlement } from './run/settlement.ts'
 export type { Runtime } from './runtime.ts'
 export { planSettings, requireReadCommitted } from './sql/plan-settings.ts'

@@ -1,7 +1,6 @@
 import { ScopeMismatchError, type SkipReason } from '@opsledger/core'
 import {
   type Admission,
-  type AdmissionRequest,
   type AdmittedAnswer,
   type Claim,
   claimFrom,
@@ -19,7 +18,7 @@ import {
   toRunRequest,
 } from '@opsledger/core/guard'
 import { LockTableFullError } from './errors.ts'
-import type { LocalEntry, LocalRegistry } from './local-registry.ts'
+import type { ClaimRequest, LocalEntry, LocalRegistry } from './local-registry.ts'
 import type { LockSession } from './lock-session.ts'
 import type { OrphanKeeper } from './orphan-keeper.ts'
 
@@ -56,7 +55,7 @@ interface RefusedAnswer {
 }
 
 interface Ask {
-  readonly request: AdmissionRequest
+  readonly request: ClaimRequest
   readonly liveFences: number[]
   readonly orphanFence: number | null
 }
@@ -97,15 +96,19 @@ export function createAdmission(
     }
     return retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed)
   }
-  const batcher = createBatcher(send, { isolates: (error) => !isConnectionError(error) })
+  const isolates = (error: unknown) => !isConnectionError(error)
+  // A statement's requests are of one kind.
+  const recorded = createBatcher(send, { isolates })
+  const unrecorded = createBatcher(send, { isolates })
 
   /** Asks the database until it says yes or no. */
   const ask = async (entry: LocalEntry, liveFences: number[]): Promise<Admission> => {
     const { request } = entry
-    const giveUpAt = performance.now() + LOCK_BUSY_WITHIN_MS
+    let giveUpAt: number | null = null
     let orphanFence: number | null = null
     for (let round = 1; ; round++) {
-      const answer: Answer = await batcher.add({ request, liveFences, orphanFence })
+      const { add } = request.recordsRun ? recorded : unrecorded
+      const answer: Answer = await add({ request, liveFences, orphanFence })
       if (answer.verdict === 'admitted') {
         const claim = claimFrom(answer)
         registry.admitted(entry, claim)
@@ -118,19 +121,23 @@ export function createAdmission(
         if (round < MAX_ROUNDS) continue
         return { admitted: false, refusal: lockBusy }
       }
-      if (answer.verdict === 'lock_busy' && performance.now() < giveUpAt) {
-        await pause(LOCK_BUSY_PAUSE_MS * (0.5 + Math.random()))
-        continue
+      if (answer.verdict === 'lock_busy') {
+        // From the first such answer: a slow database has used up nothing of the time a lock is given.
+        giveUpAt ??= performance.now() + LOCK_BUSY_WITHIN_MS
+        if (performance.now() < giveUpAt) {
+          await pause(LOCK_BUSY_PAUSE_MS * (0.5 + Math.random()))
+          continue
+        }
       }
       return { admitted: false, refusal: refusalFrom(answer) }
     }
   }
 
-  return async function admit(request: AdmissionRequest): Promise<Admission> {
+  return async function admit(request: ClaimRequest): Promise<Admission> {
     const { job, delivery } = request
     for (;;) {
       const local = registry.find(job.identity, job.workKey)
-      if (local === null || (local.state === 'executing' && mustBeWritten(request, local.claim!))) {
+      if (local === null || (local.state === 'executing' && isForTheDatabase(request, local))) {
         const entry = registry.enter(request, local !== null)
         try {
           const admission = await ask(entry, local === null ? [] : [local.claim!.fence])
@@ -157,49 +164,46 @@ export function createAdmission(
   }
 }
 
-/** A skipped run is a row: a system job's overlap, and the own run of a delivery that another run stands for. */
-function mustBeWritten({ job }: AdmissionRequest, claim: Claim): boolean {
-  return job.isSystem || (job.runId !== null && job.runId !== claim.runId)
+/**
+ * A skipped run is a row: a system job's overlap, and the own run of a delivery that another run stands for. A run id
+ * of another type has the same identity: whose it is must be known before its holder is named.
+ */
+function isForTheDatabase({ job }: ClaimRequest, { claim, request }: LocalEntry): boolean {
+  return job.isSystem || job.type !== request.job.type || (job.runId !== null && job.runId !== claim!.runId)
 }
 
 /** What was refused a moment ago is refused for the same reason now, where the reason is not the delivery itself. */
-function isSharedBy(
-  refusal: Refusal,
-  first: AdmissionRequest,
-  next: AdmissionRequest,
-  deliveryId: string,
-): boolean {
-  if (first.job.identity !== next.job.identity || first.job.isSystem || first.job.runId !== next.job.runId)
+function isSharedBy(refusal: Refusal, first: ClaimRequest, next: ClaimRequest, deliveryId: string): boolean {
+  if (first.job.identity !== next.job.identity || first.job.isSystem || first.job.runId !== next.job.runId) {
     return false
+  }
+  if (first.job.type !== next.job.type) return false
   if (refusal.reason === 'cooldown') return refusal.holder?.deliveryId !== deliveryId
   return (
     refusal.reason === 'overlap' && refusal.action === 'discard' && refusal.holder?.deliveryId !== deliveryId
   )
 }
 
-function localOverlap(
-  { delivery }: AdmissionRequest,
-  { claim, request }: LocalEntry,
-  runtime: Runtime,
-): Refusal {
-  const { runId, attempt, workerId, fence, startedAt } = claim!
-  const isSameDelivery = request.delivery.id === delivery.id
+function localOverlap({ delivery }: ClaimRequest, { claim, request }: LocalEntry, runtime: Runtime): Refusal {
+  const { runId, workerId, fence, startedAt } = claim!
+  const run = 'attempt' in claim! ? runningRun(claim, request.job, request.delivery) : null
+  const deliveryId = request.delivery.id
   return {
     executed: false,
     reason: 'overlap',
-    action: isSameDelivery ? 'retry_later' : 'discard',
+    action: deliveryId === delivery.id ? 'retry_later' : 'discard',
     retryAfterMs: runtime.leaseMs,
     holder: {
       runId,
-      attempt,
+      attempt: run?.attempt ?? null,
       workerId,
       host: runtime.host,
       pid: process.pid,
-      deliveryId: request.delivery.id,
+      deliveryId,
       fence,
       since: startedAt,
     },
-    run: runningRun(claim!, request.job, request.delivery),
+    run,
   }
 }
 
@@ -226,7 +230,7 @@ function refusalFrom({ verdict, discard, retryAfterMs, holder, run }: RefusedAns
 function toClaimRequest({ request, liveFences, orphanFence }: Ask, n: number) {
   return {
     run: toRunRequest(request, n),
-    records_run: true,
+    records_run: request.recordsRun,
     live_fences: liveFences,
     orphan_fence: orphanFence,
   }

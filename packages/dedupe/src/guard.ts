@@ -18,6 +18,7 @@ import { createLocalRegistry } from './local-registry.ts'
 import { createLockSession, type LockSession } from './lock-session.ts'
 import { migrations } from './migrations/index.ts'
 import { createOrphanKeeper } from './orphan-keeper.ts'
+import { type Protected, type ProtectOptions, protect } from './protect.ts'
 
 /** Long enough to swallow double dispatches, schedulers that overlap and impatient clicks; shorter than an hourly job. */
 export const DEFAULT_COOLDOWN_MS = 15 * 60 * 1000
@@ -38,6 +39,11 @@ export interface GuardOptions {
 
 export interface DedupeGuard extends Guard {
   readonly exclusion: ExclusionMode
+  /**
+   * The guard alone, without a run in the ledger: exclusion, cooldown and fence around a handler, and nothing on
+   * record. The ledger's own operations take a guard as an option and are what most hosts want.
+   */
+  protect<P, R>(options: ProtectOptions<P, R>): Protected<P, R>
   /** Who holds this work, since when, until when, and why. Only ever of the scope it is asked for. */
   explain(job: JobIdentity): Promise<Explanation>
   /** Ends the cooldown of this work now; answers with how many there were. Never touches a running execution. */
@@ -80,7 +86,9 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   }
   const send = (settlements: readonly object[]) => executor.call('settle', [JSON.stringify(settlements)])
   const orphans = createOrphanKeeper(runtime, registry)
-  const settleNow = createSettler(runtime, send, orphans.keep)
+  // A statement's settlements are of one kind.
+  const settleRun = createSettler(runtime, send, orphans.keep)
+  const settleUnrecorded = createSettler(runtime, send, orphans.keep)
   const admit = createAdmission(runtime, registry, session, orphans)
 
   const identityArgs = (job: JobIdentity) => [job.identity, job.workKey]
@@ -90,15 +98,16 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
     await session?.close()
   })
 
-  return {
+  const guard: DedupeGuard = {
     excludes: true,
     exclusion,
     cooldownMs,
-    admit,
+    admit: (request) => admit({ ...request, recordsRun: true }),
     async settle(claim: Claim, settlement: Settlement, claimCooldownMs: number) {
       const entry = registry.byFence(claim.fence)
       if (entry !== null) registry.settling(entry)
       try {
+        const settleNow = claim.runId === null ? settleUnrecorded : settleRun
         return await settleNow(claim, settlement, claimCooldownMs)
       } finally {
         if (entry !== null) registry.leave(entry)
@@ -139,5 +148,8 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
       await runtime.ready()
       return (await executor.call('release', identityArgs(job))) as number
     },
+    protect: (protectOptions) =>
+      protect(runtime, guard, (request) => admit({ ...request, recordsRun: false }), protectOptions),
   }
+  return guard
 }

@@ -8,6 +8,7 @@ export {
   type ExclusionMode,
   type GuardOptions,
 } from './guard.ts'
+export type { ProtectContext, Protected, ProtectOptions, ProtectVerdict } from './protect.ts'
 export type { Explanation } from './explain.ts'
 export { LockTableFullError, TransactionPoolerError } from './errors.ts'
 

@@ -1,10 +1,15 @@
-import type { AdmissionRequest, Claim, Refusal } from '@opsledger/core/guard'
+import type { AdmissionRequest, Claim, Refusal, RunClaim } from '@opsledger/core/guard'
+
+/** An admission, with or without a run in the ledger. */
+export interface ClaimRequest extends AdmissionRequest {
+  readonly recordsRun: boolean
+}
 
 /** One identity that this process is admitting, executing or settling. */
 export interface LocalEntry {
-  readonly request: AdmissionRequest
+  readonly request: ClaimRequest
   state: 'admitting' | 'executing' | 'settling'
-  claim: Claim | null
+  claim: Claim | RunClaim | null
   /** Why it was not admitted, for those who waited for its answer. */
   refusal: Refusal | null
   /** Resolves when the state has been left. */
@@ -18,7 +23,7 @@ export interface LocalEntry {
 export interface LocalRegistry {
   find(identity: string, workKey: string): LocalEntry | null
   /** `isNewcomer`: somebody else is at this identity here, and stays the one who is found. */
-  enter(request: AdmissionRequest, isNewcomer: boolean): LocalEntry
+  enter(request: ClaimRequest, isNewcomer: boolean): LocalEntry
   /** The claim may be of another identity than was asked for: the run that stands for the work has its own. */
   admitted(entry: LocalEntry, claim: Claim): void
   settling(entry: LocalEntry): void

@@ -35,7 +35,10 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
   const settleKept = async () => {
     if (settlements.length > 0) {
       const sent = settlements
-      await runtime.executor.call('settle', [JSON.stringify(sent.map(toSettlement))])
+      for (const isOfRun of [true, false]) {
+        const batch = sent.filter(({ claim }) => (claim.runId !== null) === isOfRun).map(toSettlement)
+        if (batch.length > 0) await runtime.executor.call('settle', [JSON.stringify(batch)])
+      }
       settlements = settlements.filter((kept) => !sent.includes(kept))
     }
     const asked = suspects.filter(({ identity, workKey }) => registry.find(identity, workKey) === null)

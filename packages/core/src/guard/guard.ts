@@ -9,14 +9,20 @@ export interface Claim {
   readonly identity: string
   readonly workKey: string
   readonly fence: number
+  /** Null where a guard is used without a ledger of runs. */
+  readonly runId: string | null
+  readonly startedAt: Date
+  /** The term it was claimed under. */
+  readonly workerId: string
+}
+
+/** A claim, and the attempt of the run that began with it. */
+export interface RunClaim extends Claim {
   readonly runId: string
   readonly attempt: number
   readonly createdAt: Date
-  readonly startedAt: Date
   readonly context: unknown
   readonly pastAttempts: readonly PastAttempt[]
-  /** The term it was claimed under. */
-  readonly workerId: string
 }
 
 export interface AdmissionRequest {
@@ -30,7 +36,7 @@ export interface AdmissionRequest {
 export type Refusal = Extract<Verdict<never>, { executed: false }>
 
 export type Admission =
-  | { readonly admitted: true; readonly claim: Claim }
+  | { readonly admitted: true; readonly claim: RunClaim }
   | { readonly admitted: false; readonly refusal: Refusal }
 
 export interface StaleLimits {
@@ -39,6 +45,20 @@ export interface StaleLimits {
   readonly limits: Readonly<Record<string, number>>
   readonly defaultLimitMs: number
   readonly batch: number
+  /** `next` of the batch before; null for the first one. */
+  readonly after: SweepPlace | null
+}
+
+/** How far a sweep has come. */
+export interface SweepPlace {
+  readonly createdAt: string
+  readonly id: string
+}
+
+export interface SweptBatch {
+  readonly runs: Run[]
+  /** Where the next batch begins; null when this was the last one. */
+  readonly next: SweepPlace | null
 }
 
 /**
@@ -59,7 +79,7 @@ export interface Guard {
   adopt(claims: readonly Claim[], workerId: string): Promise<ReadonlySet<number>>
   /** The finished run of this work while it cools down. */
   coolingRun(job: JobIdentity): Promise<{ run: Run; retryAfterMs: number } | null>
-  sweep(limits: StaleLimits): Promise<Run[]>
+  sweep(limits: StaleLimits): Promise<SweptBatch>
   /** Deletes claims that were free, or past their cooldown, for this long; in bounded batches. */
   pruneClaims(olderThanMs: number, signal: AbortSignal | undefined): Promise<number>
 }

@@ -7,7 +7,7 @@ import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from '
 import type { Settlement } from '../run/settlement.ts'
 import type { SettlementAnswer } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
-import type { AdmissionRequest, Claim, Guard, SettlementReply } from './guard.ts'
+import type { AdmissionRequest, Claim, Guard, RunClaim, SettlementReply } from './guard.ts'
 
 /** Admission without exclusion: every delivery executes, recorded and fenced. A later attempt supersedes a running one. */
 export function createRecordOnlyGuard(runtime: Runtime): Guard {
@@ -75,7 +75,7 @@ export interface AdmittedAnswer {
   workerId: string
 }
 
-export function claimFrom(answer: AdmittedAnswer): Claim {
+export function claimFrom(answer: AdmittedAnswer): RunClaim {
   return {
     identity: answer.identity,
     workKey: answer.workKey,

@@ -41,7 +41,11 @@ async function findOrOpen(
   context: unknown,
 ): Promise<Opened> {
   const cooling = await guard.coolingRun(job)
-  if (cooling !== null) return { run: cooling.run, state: 'cooling_down' }
+  if (cooling !== null) {
+    // A run id of another type has the same identity.
+    if (cooling.run.type !== job.type) throw new ScopeMismatchError(job.runId ?? cooling.run.id)
+    return { run: cooling.run, state: 'cooling_down' }
+  }
   const runId = job.runId ?? v7()
   const identity = job.isSystem ? job.identity : runIdentity(job.scope, runId)
   const request = { ...toRunParts(job, runId, context), identity }

@@ -1,11 +1,11 @@
-import type { Claim } from '../guard/guard.ts'
+import type { RunClaim } from '../guard/guard.ts'
 import type { Delivery } from './delivery.ts'
 import type { JobIdentity } from './identity.ts'
 import type { Run } from './run.ts'
 
 /** The run of an attempt in execution, from what its admission said: no read needed. */
 export function runningRun(
-  claim: Claim,
+  claim: RunClaim,
   job: JobIdentity,
   { id, attempt, maxAttempts }: Omit<Delivery, 'signal'>,
 ): Run {

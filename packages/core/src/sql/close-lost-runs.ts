@@ -73,43 +73,53 @@ return greatest(r.created_at, (r.attempt_history -> -1 ->> 'endedAt')::timestamp
 
 /**
  * Effect: none. Runs a sweep should look at, oldest first: in execution under a lease that has run out, or waiting for
- * a delivery beyond the limit of their type (`p_limits`: `{"type": ms}`, else `p_default_limit_ms`).
+ * a delivery beyond the limit of their type (`p_limits`: `{"type": ms}`, else `p_default_limit_ms`). `p_after` is
+ * the last one of the batch before: what could not be closed must not stand in the way of what comes after it.
  * Clock: the database's. Reads the index of open runs, so the price does not grow with the history.
  */
 export const staleRunsFunction: SqlFile = (s) => `
 create function ${s}.stale_runs(
-  p_workspace text, p_limits jsonb, p_default_limit_ms bigint, p_limit integer
-) returns table (run_id uuid, fence bigint, kind text, limit_ms bigint) language plpgsql stable as $$
+  p_workspace text, p_limits jsonb, p_default_limit_ms bigint, p_limit integer, p_after jsonb
+) returns table (run_id uuid, fence bigint, kind text, limit_ms bigint, place jsonb) language plpgsql stable as $$
 begin
   return query
   select r.id, r.fence,
     case when r.status = 'running' then 'lost' else 'undelivered' end,
-    coalesce((p_limits ->> r.type)::bigint, p_default_limit_ms)
+    coalesce((p_limits ->> r.type)::bigint, p_default_limit_ms),
+    jsonb_build_object('createdAt', r.created_at, 'id', r.id)
   from ${s}.operation_run r
   left join ${s}.worker_lease l on l.id = r.worker_id
   where r.completed_at is null and (p_workspace is null or r.workspace_id = p_workspace)
+    and (p_after is null
+      or (r.created_at, r.id) > ((p_after ->> 'createdAt')::timestamptz, (p_after ->> 'id')::uuid))
     and case
       when r.status = 'running' then l.retired_at is not null or l.expires_at <= clock_timestamp()
       else ${s}.waiting_since(r) <= clock_timestamp()
         - coalesce((p_limits ->> r.type)::bigint, p_default_limit_ms) * interval '1 millisecond'
     end
-  order by r.created_at
+  order by r.created_at, r.id
   limit p_limit;
 end $$`
 
 /**
- * Effect: closes stale runs, each at most once, and answers with them. See the two functions above for what is
- * locked and what is not terminal about it.
+ * Effect: closes a batch of stale runs, each at most once, and answers with them, and with the place where the next
+ * batch begins (null: this was the last one). See the two functions above for what is locked and what is not
+ * terminal about it.
  */
 export const sweepRunsFunction: SqlFile = (s) => `
-create function ${s}.sweep_runs(p_workspace text, p_limits jsonb, p_default_limit_ms bigint, p_limit integer)
-returns jsonb language plpgsql as $$
+create function ${s}.sweep_runs(
+  p_workspace text, p_limits jsonb, p_default_limit_ms bigint, p_limit integer, p_after jsonb
+) returns jsonb language plpgsql as $$
 declare
   v_stale record;
   v_run ${s}.operation_run;
   v_closed jsonb[] := '{}';
+  v_looked integer := 0;
+  v_place jsonb;
 begin${requireReadCommitted}
-  for v_stale in select * from ${s}.stale_runs(p_workspace, p_limits, p_default_limit_ms, p_limit) loop
+  for v_stale in select * from ${s}.stale_runs(p_workspace, p_limits, p_default_limit_ms, p_limit, p_after) loop
+    v_looked := v_looked + 1;
+    v_place := v_stale.place;
     if v_stale.kind = 'lost' then
       v_run := ${s}.close_lost_run(v_stale.run_id, v_stale.fence);
     else
@@ -117,5 +127,5 @@ begin${requireReadCommitted}
     end if;
     if v_run.id is not null then v_closed := v_closed || to_jsonb(v_run); end if;
   end loop;
-  return to_jsonb(v_closed);
+  return jsonb_build_object('runs', v_closed, 'next', case when v_looked = p_limit then v_place end);
 end $$`

@@ -8,7 +8,7 @@ export interface Execution {
   readonly book: CountBook
   readonly signal: AbortSignal
   /** The first reason stays. */
-  abort(reason: Error): void
+  abort(reason: unknown): void
   /** The claim is known to be taken: nothing this attempt writes will count. */
   isLost: boolean
 }

@@ -322,7 +322,11 @@ begin
   end if;
   v_wait := case v_claim.state when 'cooling' then v_claim.cooldown_until when 'held' then p_lease.expires_at end - p_at;
   if p_records_run then
-    select attempt into v_holder_attempt from ${s}.operation_run where id = v_claim.run_id;
+    -- the run may have gone on since the claim was read
+    select case when r.fence = v_claim.fence then r.attempt else (
+        select (a ->> 'attempt')::integer from jsonb_array_elements(r.attempt_history) as a
+        where (a ->> 'fence')::bigint = v_claim.fence) end
+    into v_holder_attempt from ${s}.operation_run r where r.id = v_claim.run_id;
     v_run_id := coalesce(p_ended_run_id, v_claim.run_id);
     if p_verdict = 'not_canonical' then
       v_run_id := e.run_id;

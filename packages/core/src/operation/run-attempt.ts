@@ -1,0 +1,76 @@
+import { ClaimLostError, LedgerClosedError } from '../errors.ts'
+import { describeFailure, type Failure } from '../failure/describe-failure.ts'
+import type { SettlementReply } from '../guard/guard.ts'
+import { type Delivery, isLastAttempt } from '../run/delivery.ts'
+import { type Settlement, settlementOfFailure, settlementOfReturn } from '../run/settlement.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Execution } from '../worker/executions.ts'
+
+/** How an attempt ended: what the handler returned or threw, and what became of its settlement. */
+export interface AttemptEnding<R> {
+  readonly ending: { readonly value: R } | { readonly error: unknown }
+  readonly settlement: Settlement
+  readonly reply: SettlementReply
+  readonly durationMs: number
+}
+
+/** False when the claim was taken before it began: nothing was executed, and it asks again like any newcomer. */
+export async function isSecured(runtime: Runtime, execution: Execution): Promise<boolean> {
+  let isReady = false
+  try {
+    await runtime.term.secure(execution, runtime.admissionTimeoutMs)
+    isReady = !execution.isLost
+    return isReady
+  } finally {
+    if (!isReady) execution.guard.abandon(execution.claim)
+  }
+}
+
+/** Runs a handler under its claim and settles the attempt. Never throws: what the handler threw is in the ending. */
+export async function runAttempt<R>(
+  runtime: Runtime,
+  { claim, guard, book, signal, abort }: Execution,
+  delivery: Delivery,
+  cooldownMs: number,
+  handler: () => R | Promise<R>,
+): Promise<AttemptEnding<Awaited<R>>> {
+  const stopForwarding = forwardAbort(delivery.signal, abort)
+  const beganAt = performance.now()
+  let ending: AttemptEnding<Awaited<R>>['ending']
+  let settlement: Settlement
+  try {
+    ending = { value: await handler() }
+    settlement = settlementOfReturn(book)
+  } catch (error) {
+    ending = { error }
+    const handedBack = handBack(signal)
+    const failure = handedBack ?? describeFailure(error, runtime.redactor)
+    const isTerminal = handedBack === null && (failure.permanent || isLastAttempt(delivery))
+    settlement = settlementOfFailure(book, failure, isTerminal)
+  }
+  book.close()
+  stopForwarding()
+  const reply = await guard.settle(claim, settlement, cooldownMs)
+  return { ending, settlement, reply, durationMs: performance.now() - beganAt }
+}
+
+/** An attempt that this library stopped is not the host's failure: it goes back to the queue, whatever its number. */
+function handBack({ aborted, reason }: AbortSignal): Failure | null {
+  if (!aborted) return null
+  if (reason instanceof LedgerClosedError) {
+    const message = 'The worker shut down and handed the job back.'
+    return { reasonCode: 'worker.shutdown', message, permanent: false }
+  }
+  if (reason instanceof ClaimLostError) {
+    return { reasonCode: 'claim.lost', message: reason.message, permanent: false }
+  }
+  return null
+}
+
+function forwardAbort(from: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
+  if (from === undefined) return () => {}
+  const forward = () => abort(from.reason)
+  if (from.aborted) forward()
+  from.addEventListener('abort', forward, { once: true })
+  return () => from.removeEventListener('abort', forward)
+}

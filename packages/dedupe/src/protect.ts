@@ -1,0 +1,92 @@
+import {
+  type Delivery,
+  InvalidOptionError,
+  jobIdentity,
+  LedgerClosedError,
+  type Scope,
+  type SettlementAnswer,
+  type Verdict,
+} from '@opsledger/core'
+import {
+  type Admission,
+  type AdmissionRequest,
+  assertDelivery,
+  assertDuration,
+  assertText,
+  createCountBook,
+  exactScope,
+  type Guard,
+  isSecured,
+  MAX_TYPE_LENGTH,
+  type Runtime,
+  runAttempt,
+} from '@opsledger/core/guard'
+import { v7 } from 'uuid'
+
+export interface ProtectContext<P> {
+  readonly payload: P
+  /** The fencing token, to pass on to systems that can refuse an older one. */
+  readonly fence: number
+  /** Aborts when the claim is lost, the ledger shuts down, or the queue wants the job to stop. */
+  readonly signal: AbortSignal
+  readonly delivery: Delivery
+}
+
+export interface ProtectOptions<P, R> {
+  readonly type: string
+  readonly scope: (payload: P) => Scope
+  readonly fingerprint: (payload: NoInfer<P>) => string
+  /** @default the guard's */
+  readonly cooldownMs?: number
+  readonly handler: (context: ProtectContext<P>) => R | Promise<R>
+}
+
+/** As a ledger's verdict, without runs. `already_terminal` and `not_canonical` are about runs and do not occur. */
+export type ProtectVerdict<T> =
+  | { readonly executed: true; readonly value: T; readonly settlement: SettlementAnswer }
+  | Extract<Verdict<never>, { executed: false }>
+
+/** @throws what the handler throws, unchanged; and what an operation throws before executing */
+export type Protected<P, R> = (payload: P, delivery: Delivery) => Promise<ProtectVerdict<Awaited<R>>>
+
+/** @throws InvalidOptionError */
+export function protect<P, R>(
+  runtime: Runtime,
+  guard: Guard,
+  admit: (request: AdmissionRequest) => Promise<Admission>,
+  options: ProtectOptions<P, R>,
+): Protected<P, R> {
+  assertText('type', options.type, MAX_TYPE_LENGTH)
+  for (const name of ['scope', 'fingerprint', 'handler'] as const) {
+    if (typeof options[name] !== 'function') throw new InvalidOptionError(name, options[name], 'a function')
+  }
+  const cooldownMs = assertDuration('cooldownMs', options.cooldownMs ?? guard.cooldownMs)
+
+  return async (payload, delivery) => {
+    assertDelivery(delivery)
+    const job = jobIdentity({
+      scope: exactScope(options.scope(payload)),
+      type: options.type,
+      fingerprint: options.fingerprint(payload),
+    })
+    if (runtime.isClosed()) throw new LedgerClosedError()
+    await runtime.ready()
+    for (;;) {
+      const admission = await admit({ job, newRunId: v7(), delivery, context: null })
+      if (!admission.admitted) return admission.refusal
+      const { claim } = admission
+      const execution = runtime.executions.add(claim, guard, createCountBook())
+      try {
+        if (!(await isSecured(runtime, execution))) continue
+        const context = { payload, fence: claim.fence, signal: execution.signal, delivery }
+        const { ending, reply } = await runAttempt(runtime, execution, delivery, cooldownMs, () =>
+          options.handler(context),
+        )
+        if ('error' in ending) throw ending.error
+        return { executed: true, value: ending.value, settlement: reply.answer }
+      } finally {
+        runtime.executions.remove(execution)
+      }
+    }
+  }
+}
