@@ -2,7 +2,6 @@ import { ScopeMismatchError, type SkipReason } from '@opsledger/core'
 import {
   type Admission,
   type AdmittedAnswer,
-  type Claim,
   claimFrom,
   createBatcher,
   inOrder,
