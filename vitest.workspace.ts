@@ -22,6 +22,7 @@ export default defineConfig({
       project('seed', 'packages/seed'),
       project('testing', 'packages/testing'),
       project('snippets', 'examples/snippets'),
+      project('assignment-worker', 'examples/assignment-worker'),
     ],
   },
 })

@@ -1,0 +1,23 @@
+import { ASSIGNMENTS_PER_POLICY as ALL } from '../provider.ts'
+import { endOf, type Scene, untilBothAnswered } from './scene.ts'
+
+export const doubleDispatch: Scene = {
+  shows: 'a double dispatch runs once',
+  async play(stage, expect) {
+    const { provider, happenings, send, ended, job, runsOf } = stage
+    using hold = provider.hold('GET /policies/twice/assignments?page=2')
+    const since = happenings.mark()
+    const sent = [await send('fetch', job('twice')), await send('fetch', job('twice'))]
+    await untilBothAnswered(stage, since, 'assignment.fetch')
+    hold.release()
+
+    const outputs = (await Promise.all(sent.map((id) => ended('fetch', id)))).map(({ output }) => output)
+    const runs = await runsOf('assignment.fetch', 'twice')
+    expect('runs', runs.map(endOf), [{ outcome: 'succeeded', attempt: 1, counts: [ALL, ALL, 0] }])
+    const answers = outputs.map(({ skipped }) => skipped ?? 'executed').sort()
+    expect('what the queue was told of the two jobs', answers, ['executed', 'overlap'])
+    const pointedTo = outputs.map(({ run }) => run)
+    expect('the run that both name', pointedTo, [runs[0]?.id, runs[0]?.id])
+    expect('requests for page 1', provider.requestsAt('GET /policies/twice/assignments?page=1').length, 1)
+  },
+}
