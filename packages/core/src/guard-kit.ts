@@ -33,6 +33,7 @@ export type {
 } from './guard/guard.ts'
 export {
   type AdmittedAnswer,
+  callSweep,
   claimFrom,
   createSettler,
   inOrder,

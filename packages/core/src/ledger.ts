@@ -5,7 +5,7 @@ import { createKyselyExecutor } from './database/kysely-executor.ts'
 import { createOwnExecutor, DEFAULT_CONNECTIONS } from './database/own-executor.ts'
 import { InvalidOptionError, LedgerClosedError } from './errors.ts'
 import { publish } from './events.ts'
-import type { Guard } from './guard/guard.ts'
+import type { Guard, SweepPlace, SweptBatch } from './guard/guard.ts'
 import { createRecordOnlyGuard } from './guard/record-only-guard.ts'
 import { assertSchemaName, connectionSettings, DEFAULT_SCHEMA } from './migrate.ts'
 import { createOperation, type Operation } from './operation/operation.ts'
@@ -33,7 +33,7 @@ export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000
 export const DEFAULT_SETTLEMENT_TIMEOUT_MS = 30_000
 /** Most handlers stop within seconds of their signal; orchestrators kill after 30. */
 export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
-/** Runs closed per statement: each holds an advisory lock until its commit. */
+/** Runs looked at per statement: each holds an advisory lock until its commit. */
 const SWEEP_BATCH = 100
 
 export interface LedgerOptions {
@@ -185,17 +185,20 @@ export function createLedger(options: LedgerOptions): Ledger {
       await runtime.ready()
       const sweeper = strongestGuard()
       const swept: Run[] = []
-      for (;;) {
-        const closed = await sweeper.sweep({
+      let after: SweepPlace | null = null
+      do {
+        const { runs, next }: SweptBatch = await sweeper.sweep({
           workspaceId: workspaceId ?? null,
           limits: { ...deliveryLimits, ...deliveryLimitMs },
           defaultLimitMs: DEFAULT_DELIVERY_LIMIT_MS,
           batch: SWEEP_BATCH,
+          after,
         })
-        for (const run of closed) publish('opsledger:run.swept', { schema, run })
-        swept.push(...closed)
-        if (closed.length < SWEEP_BATCH) return swept
-      }
+        for (const run of runs) publish('opsledger:run.swept', { schema, run })
+        swept.push(...runs)
+        after = next
+      } while (after !== null)
+      return swept
     },
     async prune(pruneOptions) {
       await runtime.ready()

@@ -78,8 +78,15 @@ export function createAdmission(
       try {
         answers = (await call('admit', [requests, workerId, session !== null])) as Answer[] | 'term_retired'
       } catch (error) {
-        // Session locks outlive the statement that failed.
-        if (session !== null && !isConnectionError(error)) await session.reset()
+        if (isConnectionError(error)) {
+          // Whether it admitted, or still will, is unknown: nobody must wait for a claim that nobody executes.
+          for (const { request } of asks) {
+            orphans.suspect({ ...request.job, runId: request.job.runId ?? request.newRunId })
+          }
+        } else if (session !== null) {
+          // Session locks outlive the statement that failed.
+          await session.reset()
+        }
         throw sqlState(error) === '53200' ? new LockTableFullError({ cause: error }) : error
       }
       if (answers === 'term_retired') {
@@ -135,6 +142,11 @@ export function createAdmission(
   return async function admit(request: ClaimRequest): Promise<Admission> {
     const { job, delivery } = request
     for (;;) {
+      const freed = registry.freed(job.identity, job.workKey)
+      if (freed !== null) {
+        await freed
+        continue
+      }
       const local = registry.find(job.identity, job.workKey)
       if (local === null || (local.state === 'executing' && isForTheDatabase(request, local))) {
         const entry = registry.enter(request, local !== null)
@@ -147,9 +159,6 @@ export function createAdmission(
           return admission
         } catch (error) {
           registry.leave(entry)
-          // Whether it was admitted is unknown: nobody must wait for a claim that nobody executes.
-          if (isConnectionError(error))
-            orphans.suspect({ ...request.job, runId: request.job.runId ?? request.newRunId })
           throw error
         }
       }

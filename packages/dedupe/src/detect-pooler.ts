@@ -1,14 +1,15 @@
 import type pg from 'pg'
 
-const ROUNDS = 3
-/** A pool of one server makes the second client wait: that is an answer too. */
+const ROUNDS = 4
+/** A pool without a free server makes a client wait: longer than this, and it has none. */
 const PROBE_TIMEOUT_MS = 2_000
 
 /**
  * Whether statements of one session may run on different server processes. A direct connection is greeted by the very
- * process that serves it. Behind a pooler, a second session opens a transaction, which takes the server the first one
- * just used: when the first then runs elsewhere (or has to wait), servers are handed out per transaction. A pooler
- * that pools whole sessions passes.
+ * process that serves it. Behind a pooler, a second session asks in between: where the first is served by another
+ * process than before, or the second by one that has served the first, servers are handed out per transaction. The
+ * second asks once more in each round, so that servers handed out in turn do not fall into step with the questions.
+ * A pooler that pools whole sessions passes.
  */
 export async function isTransactionPooled(
   client: pg.Client,
@@ -18,24 +19,28 @@ export async function isTransactionPooled(
   if ((client as pg.Client & { processID?: number | null }).processID === served) return false
   const second = await connectSecond()
   try {
-    for (let round = 0; round < ROUNDS; round++) {
-      const before = await backendPid(client)
-      await second.query('begin')
-      try {
-        await backendPid(second)
-        if ((await backendPid(client)) !== before) return true
-      } catch (error) {
-        if (error instanceof Error && /timeout/i.test(error.message)) return true
-        throw error
-      } finally {
-        await second.query('rollback')
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (let question = 0; question < round; question++) {
+        if ((await backendPid(second)) === served) return true
       }
+      if ((await backendPid(client)) !== served) return true
     }
     return false
+  } catch (error) {
+    if (!isTimeout(error)) throw error
+    // No server is free for the second: one that is the first's own still answers it.
+    try {
+      return (await backendPid(client)) !== served
+    } catch (again) {
+      if (isTimeout(again)) return true
+      throw again
+    }
   } finally {
-    await second.end()
+    second.end().catch(() => {})
   }
 }
+
+const isTimeout = (error: unknown): boolean => error instanceof Error && /timeout/i.test(error.message)
 
 async function backendPid(client: pg.Client): Promise<number> {
   const query = { text: 'select pg_backend_pid() as pid', query_timeout: PROBE_TIMEOUT_MS }

@@ -1,7 +1,8 @@
-import { InvalidOptionError, type JobIdentity, type Ledger, type Run } from '@opsledger/core'
+import { InvalidOptionError, type JobIdentity, type Ledger } from '@opsledger/core'
 import {
   assertDuration,
   type Claim,
+  callSweep,
   createSettler,
   type Guard,
   type RunRow,
@@ -132,10 +133,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
       } | null
       return found === null ? null : { run: runFromRow(found.run), retryAfterMs: found.retryAfterMs }
     },
-    async sweep({ workspaceId, limits, defaultLimitMs, batch }): Promise<Run[]> {
-      const args = [workspaceId, JSON.stringify(limits), defaultLimitMs, batch]
-      return ((await executor.call('sweep', args)) as RunRow[]).map(runFromRow)
-    },
+    sweep: (limits) => callSweep(executor, 'sweep', limits),
     pruneClaims: (olderThanMs, signal) =>
       walkTable(executor, runtime.schema, 'job_claim', signal, async (from, to) =>
         Number(await executor.call('prune_claims', [from, to, olderThanMs])),

@@ -1,9 +1,13 @@
+import type { JobIdentity } from '@opsledger/core'
 import type { AdmissionRequest, Claim, Refusal, RunClaim } from '@opsledger/core/guard'
 
 /** An admission, with or without a run in the ledger. */
 export interface ClaimRequest extends AdmissionRequest {
   readonly recordsRun: boolean
 }
+
+/** What an identity is found by. */
+type Work = Pick<JobIdentity, 'identity' | 'workKey'>
 
 /** One identity that this process is admitting, executing or settling. */
 export interface LocalEntry {
@@ -31,6 +35,10 @@ export interface LocalRegistry {
   byFence(fence: number): LocalEntry | null
   liveFences(): number[]
   isAlive(fence: number): boolean
+  /** Newcomers of these works wait until `work` has settled: their orphans are being freed. */
+  whileFreeing(works: readonly Work[], work: () => Promise<void>): Promise<void>
+  /** Settles when the orphan of this work has been freed or not; null when nobody is at it. */
+  freed(identity: string, workKey: string): Promise<void> | null
   /** A fence is alive from the moment its answer arrives, before anybody has looked at it. */
   announce(fence: number): void
 }
@@ -39,6 +47,7 @@ export function createLocalRegistry(): LocalRegistry {
   const byKey = new Map<string, LocalEntry>()
   const byFence = new Map<number, LocalEntry>()
   const alive = new Set<number>()
+  const freeing = new Map<string, Promise<void>>()
 
   const keysOf = ({ request, claim }: LocalEntry) =>
     new Set([
@@ -86,6 +95,18 @@ export function createLocalRegistry(): LocalRegistry {
     byFence: (fence) => byFence.get(fence) ?? null,
     liveFences: () => [...alive],
     isAlive: (fence) => alive.has(fence),
+    async whileFreeing(works, work) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const keys = works.flatMap(({ identity, workKey }) => [identity, workKey])
+      for (const key of keys) freeing.set(key, promise)
+      try {
+        await work()
+      } finally {
+        for (const key of keys) freeing.delete(key)
+        resolve()
+      }
+    },
+    freed: (identity, workKey) => freeing.get(identity) ?? freeing.get(workKey) ?? null,
     announce: (fence) => {
       alive.add(fence)
     },

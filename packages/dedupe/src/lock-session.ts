@@ -1,3 +1,4 @@
+import { LedgerClosedError } from '@opsledger/core'
 import {
   type ConnectionSettings,
   callText,
@@ -71,6 +72,10 @@ export function createLockSession({
       pipeline: true,
     } as pg.ClientConfig)
 
+  /** Every statement is bounded: behind a network that swallows packets nothing else would ever end it. */
+  const query = (on: pg.Client, text: string) =>
+    on.query({ text, query_timeout: callTimeoutMs } as pg.QueryConfig)
+
   const connect = async (): Promise<pg.Client> => {
     const opened = newClient('opsledger locks')
     let isDead = false
@@ -91,10 +96,11 @@ export function createLockSession({
       if (!wasConnected && (await isTransactionPooled(opened, connectSecond))) {
         throw new TransactionPoolerError(describeSettings(settings))
       }
-      await opened.query(HARDEN_SESSION)
+      await query(opened, HARDEN_SESSION)
       // Not every server platform has these; what it lacks is no reason to do without the rest.
-      for (const setting of NOTICE_VANISHED_CLIENTS) await opened.query(`set ${setting}`).catch(() => {})
+      for (const setting of NOTICE_VANISHED_CLIENTS) await query(opened, `set ${setting}`).catch(() => {})
       if (isDead) throw new Error('Connection terminated unexpectedly')
+      if (isClosed) throw new LedgerClosedError()
     } catch (error) {
       opened.end().catch(() => {})
       throw connectionProblem(error, settings)
@@ -102,7 +108,12 @@ export function createLockSession({
     client = opened
     if (wasConnected) {
       for (const lock of held.values()) lock.isLocked = false
-      await relockOn(opened)
+      try {
+        await relockOn(opened)
+      } catch (error) {
+        drop(opened)
+        throw connectionProblem(error, settings)
+      }
       const relocked = [...held.values()].filter((lock) => lock.isLocked).length
       publish('opsledger:lock_session.restored', { schema, held: held.size, relocked })
       onRestored().catch(() => {})
@@ -111,8 +122,9 @@ export function createLockSession({
     return opened
   }
 
-  const ready = (): Promise<pg.Client> => {
-    if (client !== null) return Promise.resolve(client)
+  const ready = async (): Promise<pg.Client> => {
+    if (isClosed) throw new LedgerClosedError()
+    if (client !== null) return client
     connecting ??= connect().finally(() => {
       connecting = null
     })
@@ -213,7 +225,9 @@ export function createLockSession({
       }
     },
     hold(fence, key) {
-      held.set(fence, { key, isLocked: true })
+      // The session may have ended in the same breath that it answered in.
+      held.set(fence, { key, isLocked: client !== null })
+      if (client === null) reconnect()
     },
     unlock(fence) {
       const lock = held.get(fence)
@@ -222,10 +236,16 @@ export function createLockSession({
     },
     async reset() {
       const on = await ready()
-      await on.query('select pg_advisory_unlock_all()')
-      unlocking = []
-      for (const lock of held.values()) lock.isLocked = false
-      await relockOn(on)
+      try {
+        await query(on, 'select pg_advisory_unlock_all()')
+        unlocking = []
+        for (const lock of held.values()) lock.isLocked = false
+        await relockOn(on)
+      } catch (error) {
+        // Without its session nothing is locked, and what is held is asked for again.
+        drop(on)
+        throw error
+      }
     },
     async close() {
       isClosed = true

@@ -1,4 +1,12 @@
-import { type Claim, type Runtime, type Settlement, toSettlement } from '@opsledger/core/guard'
+import {
+  type Claim,
+  createBatcher,
+  isConflict,
+  isConnectionError,
+  type Runtime,
+  type Settlement,
+  toSettlement,
+} from '@opsledger/core/guard'
 import type { LocalRegistry } from './local-registry.ts'
 
 /** Kept at most: an outage that leaves more behind leaves them to the next delivery of the work, which takes over. */
@@ -6,6 +14,12 @@ const MAX_KEPT = 10_000
 
 /** What a lost admission may have claimed: the database knows under which identity. */
 type Suspect = Pick<Claim, 'identity' | 'workKey' | 'runId'>
+
+interface Kept {
+  readonly claim: Claim
+  readonly settlement: Settlement
+  readonly cooldownMs: number
+}
 
 /**
  * What this process may have left held behind a lost connection: settlements that were given up, and admissions whose
@@ -20,8 +34,9 @@ export interface OrphanKeeper {
 }
 
 export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): OrphanKeeper {
-  let settlements: { claim: Claim; settlement: Settlement; cooldownMs: number }[] = []
-  let suspects: Suspect[] = []
+  const { executor, leaseMs } = runtime
+  const settlements = new Set<Kept>()
+  const suspects = new Map<string, { claim: Suspect; since: number }>()
   let timer: NodeJS.Timeout | undefined
   let settling: Promise<void> | null = null
 
@@ -29,45 +44,77 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
     timer ??= setTimeout(() => {
       timer = undefined
       keeper.settle().catch(() => {})
-    }, runtime.leaseMs).unref()
+    }, leaseMs).unref()
   }
 
+  const send = async (batch: readonly Kept[]) => {
+    await executor.call('settle', [JSON.stringify(batch.map(toSettlement))])
+    return batch
+  }
+  const isPassing = (error: unknown) => isConnectionError(error) || isConflict(error)
+  const isolates = (error: unknown) => !isConnectionError(error)
+  // A statement's settlements are of one kind.
+  const recorded = createBatcher(send, { isolates })
+  const unrecorded = createBatcher(send, { isolates })
+
   const settleKept = async () => {
-    if (settlements.length > 0) {
-      const sent = settlements
-      for (const isOfRun of [true, false]) {
-        const batch = sent.filter(({ claim }) => (claim.runId !== null) === isOfRun).map(toSettlement)
-        if (batch.length > 0) await runtime.executor.call('settle', [JSON.stringify(batch)])
-      }
-      settlements = settlements.filter((kept) => !sent.includes(kept))
-    }
-    const asked = suspects.filter(({ identity, workKey }) => registry.find(identity, workKey) === null)
-    if (asked.length > 0) {
-      await runtime.executor.call('free_orphans', [
+    await Promise.all(
+      [...settlements].map(async (kept) => {
+        try {
+          await (kept.claim.runId === null ? unrecorded : recorded).add(kept)
+        } catch (error) {
+          if (isPassing(error)) return
+          // The database will never take it: then at least its claim must not stay.
+          keeper.suspect(kept.claim)
+        }
+        settlements.delete(kept)
+      }),
+    )
+  }
+
+  const freeSuspects = async () => {
+    const asked = [...suspects].filter(
+      ([, { claim }]) => registry.find(claim.identity, claim.workKey) === null,
+    )
+    if (asked.length === 0) return
+    const askedAt = performance.now()
+    const claims = asked.map(([, { claim }]) => claim)
+    await registry.whileFreeing(claims, async () => {
+      await executor.call('free_orphans', [
         JSON.stringify(
-          asked.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
+          claims.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
         ),
         await runtime.term.id(),
         JSON.stringify(registry.liveFences()),
       ])
-      suspects = suspects.filter((suspect) => !asked.includes(suspect))
+    })
+    // An admission whose connection was lost may still wait for a row, and commit later.
+    for (const [key, suspect] of asked) {
+      if (suspect.since + leaseMs <= askedAt && suspects.get(key) === suspect) suspects.delete(key)
     }
   }
 
   const keeper: OrphanKeeper = {
     keep(claim, settlement, cooldownMs) {
-      if (settlements.length < MAX_KEPT) settlements.push({ claim, settlement, cooldownMs })
+      if (settlements.size < MAX_KEPT) settlements.add({ claim, settlement, cooldownMs })
       schedule()
     },
     suspect({ identity, workKey, runId }) {
-      if (suspects.length < MAX_KEPT) suspects.push({ identity, workKey, runId })
+      if (suspects.size < MAX_KEPT) {
+        suspects.set(`${identity} ${workKey}`, {
+          claim: { identity, workKey, runId },
+          since: performance.now(),
+        })
+      }
       schedule()
     },
     settle() {
-      settling ??= settleKept().finally(() => {
-        settling = null
-        if (settlements.length + suspects.length > 0) schedule()
-      })
+      settling ??= settleKept()
+        .then(freeSuspects)
+        .finally(() => {
+          settling = null
+          if (settlements.size + suspects.size > 0) schedule()
+        })
       return settling
     },
     close() {

@@ -1,5 +1,6 @@
 import { createBatcher } from '../batcher.ts'
 import { isConnectionError } from '../database/database-error.ts'
+import type { Executor } from '../database/executor.ts'
 import { retrying } from '../database/retry.ts'
 import { ScopeMismatchError } from '../errors.ts'
 import type { JobIdentity } from '../run/identity.ts'
@@ -7,7 +8,16 @@ import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from '
 import type { Settlement } from '../run/settlement.ts'
 import type { SettlementAnswer } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
-import type { AdmissionRequest, Claim, Guard, RunClaim, SettlementReply } from './guard.ts'
+import type {
+  AdmissionRequest,
+  Claim,
+  Guard,
+  RunClaim,
+  SettlementReply,
+  StaleLimits,
+  SweepPlace,
+  SweptBatch,
+} from './guard.ts'
 
 /** Admission without exclusion: every delivery executes, recorded and fenced. A later attempt supersedes a running one. */
 export function createRecordOnlyGuard(runtime: Runtime): Guard {
@@ -51,11 +61,17 @@ export function createRecordOnlyGuard(runtime: Runtime): Guard {
     async pruneClaims() {
       return 0
     },
-    async sweep({ workspaceId, limits, defaultLimitMs, batch }) {
-      const args = [workspaceId, JSON.stringify(limits), defaultLimitMs, batch]
-      return ((await executor.call('sweep_runs', args)) as RunRow[]).map(runFromRow)
-    },
+    sweep: (limits) => callSweep(executor, 'sweep_runs', limits),
   }
+}
+
+/** One batch of a sweep, by the function that a guard has for it in the schema. */
+export async function callSweep(executor: Executor, name: string, stale: StaleLimits): Promise<SweptBatch> {
+  const { workspaceId, limits, defaultLimitMs, batch, after } = stale
+  const place = after === null ? null : JSON.stringify(after)
+  const args = [workspaceId, JSON.stringify(limits), defaultLimitMs, batch, place]
+  const { runs, next } = (await executor.call(name, args)) as { runs: RunRow[]; next: SweepPlace | null }
+  return { runs: runs.map(runFromRow), next }
 }
 
 /** What an admitted delivery is told, as the schema's `admitted` function writes it. */

@@ -107,6 +107,13 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationP
       'a guard that excludes, such as `createGuard(ledger)`',
     )
   }
+  if ('scope' in options) {
+    throw new InvalidOptionError(
+      'scope',
+      options.scope,
+      'none: a system job belongs to a workspace, not a tenant',
+    )
+  }
   return {
     type: options.type,
     guard: options.guard,

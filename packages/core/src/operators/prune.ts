@@ -11,6 +11,9 @@ export const DEFAULT_CLAIMS_OLDER_THAN_MS = 24 * 60 * 60 * 1000
 /** A claim row gives its identity's fences their order; younger than any statement in flight, it stays. */
 const MIN_CLAIM_AGE_MS = 60_000
 
+/** A hundred years: so far back there is always an instant that Postgres can name. */
+const MAX_AGE_MS = 100 * 365 * 24 * 60 * 60 * 1000
+
 export interface PruneOptions {
   /** Completed runs older than this are deleted, counted from their completion, in ms. */
   readonly runsOlderThanMs: number
@@ -67,7 +70,11 @@ export async function walkTable(
 }
 
 function assertAge(option: string, value: number, leastMs: number): void {
-  if (!Number.isSafeInteger(value) || value < leastMs) {
-    throw new InvalidOptionError(option, value, `a whole number of milliseconds from ${leastMs}`)
+  if (!Number.isInteger(value) || value < leastMs || value > MAX_AGE_MS) {
+    throw new InvalidOptionError(
+      option,
+      value,
+      `a whole number of milliseconds from ${leastMs} to ${MAX_AGE_MS}`,
+    )
   }
 }

@@ -4,7 +4,8 @@ import { planSettings, requireReadCommitted } from './plan-settings.ts'
 /**
  * Effect: each request starts the next attempt of its run under a new fence. This is admission without a guard: it
  * records and fences, and refuses nothing but another tenant's run. A second execution of the same work takes the
- * run over; the first is superseded.
+ * run over; the first is superseded. A delivery that comes again after its run was closed for its lost worker, or as
+ * undelivered, reopens that run.
  * Lock: the run row. Clock: the database's, after the row was found.
  */
 export const startRunsFunction: SqlFile = (s) => `
@@ -37,6 +38,13 @@ begin${requireReadCommitted}
     v_work := coalesce(v_named.work_key, e.work_key);
     select * into v_open from ${s}.operation_run
     where workspace_id = e.workspace_id and work_key = v_work and completed_at is null for update;
+    if v_open.id is null and e.run_id is null then
+      select * into v_named from ${s}.operation_run
+      where delivery_id = e.delivery_id and completed_at is not null
+        and work_key = v_work and outcome = 'failed'
+        and reason_code in ('worker.lost', 'delivery.lost')
+      order by created_at desc limit 1;
+    end if;
     v_target := case when v_open.id is not null then v_open else v_named end;
     v_at := clock_timestamp();
     if v_open.id <> e.run_id and v_named.id is null then

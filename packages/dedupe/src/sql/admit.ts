@@ -144,14 +144,15 @@ begin${requireReadCommitted}
         if seen.ended_id is not null then
           v_verdict := 'already_terminal';
         elsif (seen.claim).state = 'held' then
-          if not (seen.got = 2 and coalesce(
+          -- what the process still executes stays its own, also where its term was retired and it moves to another
+          if not (seen.got = 2 and (seen.claim).fence <> all (coalesce(seen.live_fences, '{}')) and coalesce(
               case when v_mine then (seen.claim).fence = seen.orphan_fence
                 else (seen.lease).retired_at is not null or (seen.lease).expires_at <= v_at end, false)) then
             v_verdict := case
               when v_mine and seen.got = 2 and (seen.claim).fence <> all (coalesce(seen.live_fences, '{}'))
                 then 'own_orphan'
               when (seen.request).delivery_id = (seen.claim).delivery_id then 'overlap'
-              when (seen.request).run_id <> (seen.claim).run_id then 'not_canonical'
+              when (seen.request).run_id <> (seen.claim).run_id and not (seen.request).is_system then 'not_canonical'
               else 'overlap' end;
           end if;
         elsif (seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at then
