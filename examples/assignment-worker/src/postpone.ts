@@ -1,4 +1,3 @@
-import { ClaimLostError, LedgerClosedError } from '@opsledger/core'
 import type { Kysely } from 'kysely'
 import { fromKysely, type JobWithMetadata, type PgBoss } from 'pg-boss'
 
@@ -30,11 +29,4 @@ export async function postpone({ boss, db }: Queue, job: JobWithMetadata, delayM
       ...options,
     })
   })
-}
-
-/** Whether OpsLedger stopped the handler: its worker shuts down, or another one has the job. Never the job's fault. */
-export function isHandedBack(error: unknown): boolean {
-  const isOwn = (reason: unknown) => reason instanceof LedgerClosedError || reason instanceof ClaimLostError
-  // An aborted timer of Node has the signal's reason as its cause.
-  return isOwn(error) || (error instanceof Error && isOwn(error.cause))
 }

@@ -126,9 +126,9 @@ describe('deliver', () => {
     const failed = await find(id)
     expect(failed.state).toBe('retry')
     expect(failed.output).toEqual({
+      run: expect.any(String),
       reasonCode: 'provider.unavailable',
       message: expect.stringContaining('busy'),
-      permanent: false,
     })
     await workOnce(worker.operation)
     expect((await find(id)).state).toBe('completed')

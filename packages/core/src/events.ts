@@ -1,17 +1,35 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Refusal } from './guard/guard.ts'
 import type { Run } from './run/run.ts'
+import type { ExactScope } from './run/scope.ts'
 import type { Settlement } from './run/settlement.ts'
 import type { SettlementAnswer } from './run/verdict.ts'
 
 /** What is published, by channel. Messages hold ids, codes and counts; never a payload, never an error's own text. */
 export interface LedgerEvents {
   'opsledger:run.opened': { schema: string; run: Run; state: string }
-  'opsledger:run.admitted': { schema: string; type: string; runId: string; attempt: number; fence: number }
-  'opsledger:run.skipped': { schema: string; type: string; runId: string | null; refusal: Refusal }
+  'opsledger:run.admitted': {
+    schema: string
+    type: string
+    scope: ExactScope
+    deliveryId: string
+    runId: string
+    attempt: number
+    fence: number
+  }
+  'opsledger:run.skipped': {
+    schema: string
+    type: string
+    scope: ExactScope
+    deliveryId: string
+    runId: string | null
+    refusal: Refusal
+  }
   'opsledger:run.settled': {
     schema: string
     type: string
+    scope: ExactScope
+    deliveryId: string
     runId: string
     attempt: number
     fence: number

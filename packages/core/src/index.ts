@@ -11,7 +11,7 @@ export type { ExactScope, Scope } from './run/scope.ts'
 export { type IdentityParts, type JobIdentity, jobIdentity } from './run/identity.ts'
 
 // What they answer
-export type { Holder, SettlementAnswer, SkipReason, Verdict } from './run/verdict.ts'
+export type { Conclusion, Holder, SettlementAnswer, SkipReason, Verdict } from './run/verdict.ts'
 export type { Counts, PastAttempt, Progress, Run, RunOutcome, RunStatus } from './run/run.ts'
 
 // What operators ask and do
@@ -42,4 +42,5 @@ export { migrate, type MigrateOptions, type MigrationReport, migrationSql } from
 export type { MigrationSet } from './migrations/migration.ts'
 export type { ConnectionSettings } from './database/executor.ts'
 export type { LedgerEventName, LedgerEvents } from './events.ts'
-export type { Guard } from './guard/guard.ts'
+export type { Guard, Refusal } from './guard/guard.ts'
+export type { Settlement } from './run/settlement.ts'

@@ -142,14 +142,14 @@ describe('a failure', () => {
     const a = new Error('a')
     const b = new Error('b', { cause: a })
     a.cause = b
-    expect(describeIt(a).message).toBe('a: b')
+    expect(describeIt(a).message).toBe('a ← b')
     class Endless extends Error {
       override get cause(): unknown {
         return new Endless('again')
       }
       override set cause(_: unknown) {}
     }
-    expect(describeIt(new Endless('start')).message).toBe('start: again')
+    expect(describeIt(new Endless('start')).message).toBe('start ← again')
   })
 
   it('of an aggregate is that of the first member that knows something', () => {
@@ -159,7 +159,7 @@ describe('a failure', () => {
     )
     expect(describeIt(error)).toMatchObject({
       reasonCode: 'database.deadlock',
-      message: 'two failed: first: deadlock detected (SQLSTATE 40P01)',
+      message: 'two failed ← first ← deadlock detected (SQLSTATE 40P01)',
     })
   })
 
@@ -196,7 +196,7 @@ describe('an operation error', () => {
     const outer = new OperationError('acme.outer', 'outer', { cause: inner })
     expect(describeIt(new Error('wrap', { cause: outer }))).toEqual({
       reasonCode: 'acme.outer',
-      message: 'wrap: outer: inner',
+      message: 'wrap ← outer ← inner',
       permanent: false,
     })
     expect(describeIt(databaseError('40001', 'db', inner))).toMatchObject({
@@ -418,7 +418,7 @@ describe('a failure of the network or the runtime', () => {
     const fetched = await thrownBy(() => fetch(`http://127.0.0.1:${port}/?token=abc`))
     expect(describeIt(fetched)).toMatchObject({
       reasonCode: 'network.refused',
-      message: `fetch failed: connect ECONNREFUSED 127.0.0.1:${port}`,
+      message: `fetch failed ← connect ECONNREFUSED 127.0.0.1:${port}`,
     })
   })
 
@@ -433,4 +433,9 @@ describe('a failure of the network or the runtime', () => {
       expect(failure.reasonCode).toBe('runtime.syntax_error')
     }
   })
+})
+
+it('a wrapper that ends in a word for a secret does not hide what caused it', () => {
+  const error = new Error('Renew the API key', { cause: new Error('GET /policies answered 401') })
+  expect(describeIt(error).message).toBe('Renew the API key ← GET /policies answered 401')
 })

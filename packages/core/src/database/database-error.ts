@@ -1,4 +1,9 @@
-import { DatabaseRefusedError, DatabaseUnavailableError, InvalidOptionError } from '../errors.ts'
+import {
+  DatabaseRefusedError,
+  DatabaseUnavailableError,
+  InvalidOptionError,
+  OpsLedgerError,
+} from '../errors.ts'
 import type { ConnectionSettings } from './executor.ts'
 
 const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03', '57P04'])
@@ -48,6 +53,7 @@ export function isWrongIsolation(error: unknown): boolean {
 
 /** The error for a host that cannot be served: says where, as whom, what happened and what to check. No password. */
 export function connectionProblem(error: unknown, settings: ConnectionSettings | null): Error {
+  if (error instanceof OpsLedgerError) return error
   if (sqlState(error) === 'ERR_INVALID_URL') {
     return new InvalidOptionError(
       'connection',

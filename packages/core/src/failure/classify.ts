@@ -73,6 +73,7 @@ function libraryCode(link: unknown): LibraryReasonCode | undefined {
   if (!isError(link) || !(link instanceof OpsLedgerError)) return undefined
   const code = readText(link, 'code')
   if (code === 'invalid_option') return 'runtime.invalid_option'
+  if (code === 'ledger_closed') return 'worker.shutdown'
   if (code === 'impossible_count') return 'runtime.out_of_range'
   const reasonCode = code.replace('_', '.')
   return Object.hasOwn(REASON_CODES, reasonCode) ? (reasonCode as LibraryReasonCode) : undefined

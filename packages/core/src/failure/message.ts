@@ -12,7 +12,8 @@ export function messageOf(chain: readonly unknown[], reasonCode: ReasonCode): st
   let message = ''
   for (const text of cleanMessages(chain)) {
     if (text === '' || message.includes(text)) continue
-    message = message === '' ? text : `${message}: ${text}`
+    // A colon would make a key of what comes before it, and a secret of what comes after it.
+    message = message === '' ? text : `${message} ← ${text}`
   }
   const facts = factsOf(chain).filter((fact) => !message.includes(fact.value))
   const suffix = facts.map(({ label, value }) => `${label} ${value}`).join(', ')

@@ -7,7 +7,7 @@ import type { JobIdentity } from '../run/identity.ts'
 import type { Run } from '../run/run.ts'
 import { runningRun } from '../run/running-run.ts'
 import type { Settlement } from '../run/settlement.ts'
-import type { Verdict } from '../run/verdict.ts'
+import type { Conclusion } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Execution } from '../worker/executions.ts'
 import type { OperationPlan } from './operation-plan.ts'
@@ -27,7 +27,7 @@ export async function executeDelivery<P, R>(
   reporter: ProgressReporter,
   plan: OperationPlan<P, R>,
   asked: Job<P>,
-): Promise<Verdict<Awaited<R>>> {
+): Promise<Conclusion<Awaited<R>>> {
   const { delivery, job, context } = asked
   assertDelivery(delivery)
   const { schema } = runtime
@@ -36,7 +36,14 @@ export async function executeDelivery<P, R>(
     if (!admission.admitted) {
       const { refusal } = admission
       const runId = refusal.run?.id ?? null
-      publish('opsledger:run.skipped', { schema, type: plan.type, runId, refusal })
+      publish('opsledger:run.skipped', {
+        schema,
+        type: plan.type,
+        scope: job.scope,
+        deliveryId: delivery.id,
+        runId,
+        refusal,
+      })
       return refusal
     }
     const execution = runtime.executions.add(admission.claim, plan.guard, createCountBook())
@@ -56,27 +63,38 @@ async function executeAttempt<P, R>(
   execution: Execution,
   claim: RunClaim,
   { payload, delivery, job }: Job<P>,
-): Promise<Verdict<Awaited<R>>> {
+): Promise<Conclusion<Awaited<R>>> {
   const { book: counts, signal } = execution
   const { runId, attempt, fence } = claim
   const run = runningRun(claim, job, delivery)
-  const fields = { schema: runtime.schema, type: plan.type, runId, attempt, fence }
+  const fields = {
+    schema: runtime.schema,
+    type: plan.type,
+    scope: job.scope,
+    deliveryId: delivery.id,
+    runId,
+    attempt,
+    fence,
+  }
   publish('opsledger:run.admitted', fields)
   const stopReporting = reporter.watch(execution)
-  const { ending, settlement, reply, durationMs } = await runAttempt(
+  const { ending, settlement, reply, isHandedBack, durationMs } = await runAttempt(
     runtime,
     execution,
     delivery,
     plan.cooldownMs,
-    () => {
-      return plan.handler({ payload, run, fence, signal, counts, delivery })
-    },
+    () => plan.handler({ payload, run, fence, signal, counts, delivery }),
   )
   stopReporting()
   publish('opsledger:run.settled', { ...fields, settlement, answer: reply.answer, durationMs })
-  if ('error' in ending) throw ending.error
-  const settled = settledRun(run, settlement, reply.completedAt)
-  return { executed: true, run: settled, value: ending.value, settlement: reply.answer }
+  const settled = {
+    executed: true,
+    run: settledRun(run, settlement, reply.completedAt),
+    settlement: reply.answer,
+  } as const
+  return 'error' in ending
+    ? { ...settled, threw: true, error: ending.error, isHandedBack }
+    : { ...settled, threw: false, value: ending.value }
 }
 
 function settledRun(run: Run, settlement: Settlement, completedAt: Date | null): Run {

@@ -1,7 +1,7 @@
 import { LedgerClosedError } from '../errors.ts'
 import type { Delivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
-import type { Verdict } from '../run/verdict.ts'
+import type { Conclusion, Verdict } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
 import { executeDelivery } from './execute-delivery.ts'
 import { type Opened, openRun } from './open-run.ts'
@@ -16,6 +16,8 @@ export interface Operation<P, R> {
    */
   (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
   readonly type: string
+  /** The same, for adapters: what the handler throws is part of the answer. @throws what comes before executing */
+  conclude(payload: P, delivery: Delivery): Promise<Conclusion<Awaited<R>>>
   /** For dispatchers: one open run per work, whoever asks how often. */
   open(payload: P): Promise<Opened>
   /** What this payload is claimed as; for `explain` and `release`. */
@@ -35,13 +37,20 @@ export function createOperation<P, R>(
     await runtime.ready()
     return { job, context }
   }
-  const call = async (payload: P, delivery: Delivery) => {
+  const conclude = async (payload: P, delivery: Delivery) => {
     const { job, context } = await begin(payload)
     return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
+  }
+  const call = async (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>> => {
+    const conclusion = await conclude(payload, delivery)
+    if (!conclusion.executed) return conclusion
+    if (conclusion.threw) throw conclusion.error
+    const { executed, run, value, settlement } = conclusion
+    return { executed, run, value, settlement }
   }
   const open = async (payload: P) => {
     const { job, context } = await begin(payload)
     return openRun(runtime, plan.guard, job, context)
   }
-  return Object.assign(call, { type: plan.type, open, identify: plan.identify })
+  return Object.assign(call, { type: plan.type, conclude, open, identify: plan.identify })
 }

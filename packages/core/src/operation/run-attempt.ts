@@ -11,6 +11,8 @@ export interface AttemptEnding<R> {
   readonly ending: { readonly value: R } | { readonly error: unknown }
   readonly settlement: Settlement
   readonly reply: SettlementReply
+  /** This library stopped it: it goes back to the queue, whatever its number. */
+  readonly isHandedBack: boolean
   readonly durationMs: number
 }
 
@@ -38,12 +40,13 @@ export async function runAttempt<R>(
   const beganAt = performance.now()
   let ending: AttemptEnding<Awaited<R>>['ending']
   let settlement: Settlement
+  let handedBack: Failure | null = null
   try {
     ending = { value: await handler() }
     settlement = settlementOfReturn(book)
   } catch (error) {
     ending = { error }
-    const handedBack = handBack(signal)
+    handedBack = handBack(signal)
     const failure = handedBack ?? describeFailure(error, runtime.redactor)
     const isTerminal = handedBack === null && (failure.permanent || isLastAttempt(delivery))
     settlement = settlementOfFailure(book, failure, isTerminal)
@@ -51,7 +54,8 @@ export async function runAttempt<R>(
   book.close()
   stopForwarding()
   const reply = await guard.settle(claim, settlement, cooldownMs)
-  return { ending, settlement, reply, durationMs: performance.now() - beganAt }
+  const durationMs = performance.now() - beganAt
+  return { ending, settlement, reply, isHandedBack: handedBack !== null, durationMs }
 }
 
 /** An attempt that this library stopped is not the host's failure: it goes back to the queue, whatever its number. */

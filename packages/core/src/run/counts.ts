@@ -54,6 +54,9 @@ export function createCountBook(): CountBook {
           'Set a larger total first, or count each item once.',
       )
     }
+    if (processed + items > MAX_COUNT) {
+      throw new CountError(`${processed} items are counted already; the ledger holds ${MAX_COUNT} at most.`)
+    }
     processed += items
   }
 
@@ -72,6 +75,7 @@ export function createCountBook(): CountBook {
     itemFailed(reasonCode, items = 1) {
       assertReasonCode('reasonCode', reasonCode)
       count(items)
+      if (items === 0) return
       failed += items
       const isKept =
         Object.hasOwn(itemFailures, reasonCode) || Object.keys(itemFailures).length < MAX_ITEM_FAILURE_CODES

@@ -29,12 +29,32 @@ export interface Holder {
 }
 
 /**
+ * All that came of a delivery, what the handler threw included: for adapters, which must tell a queue whether the job
+ * failed, is to be tried again, or was handed back.
+ */
+export type Conclusion<T> =
+  | (Extract<Verdict<T>, { executed: true }> & { readonly threw: false })
+  | {
+      readonly executed: true
+      readonly threw: true
+      /** What the handler threw, unchanged. `run.reasonCode` and `run.message` are what is safe to show of it. */
+      readonly error: unknown
+      /** `completed` when no retry is wanted (the last attempt, or a permanent failure), else `retrying`. */
+      readonly run: Run
+      readonly settlement: SettlementAnswer
+      /** The library stopped the attempt (it shuts down, or the claim is lost): no attempt of the queue is to be spent. */
+      readonly isHandedBack: boolean
+    }
+  | Extract<Verdict<T>, { executed: false }>
+
+/**
  * The answer to a delivery. `discard`: acknowledge the job, nothing is lost. `retry_later`: deliver it again after
  * `retryAfterMs`, without spending an attempt.
  */
 export type Verdict<T> =
   | {
       readonly executed: true
+      /** As this attempt ended. With `superseded` the ledger shows another attempt instead. */
       readonly run: Run
       readonly value: T
       readonly settlement: SettlementAnswer

@@ -321,7 +321,7 @@ begin
     and not coalesce(v_claim.state = 'held' or v_claim.cooldown_until > p_at, false) then
     select * into v_claim from ${s}.job_claim where identity = p_cooling_identity;
   end if;
-  v_wait := case v_claim.state when 'cooling' then v_claim.cooldown_until when 'held' then p_lease.expires_at end - p_at;
+  v_wait := case when p_verdict <> 'already_terminal' then case v_claim.state when 'cooling' then v_claim.cooldown_until when 'held' then p_lease.expires_at end end - p_at;
   if p_records_run then
     -- the run may have gone on since the claim was read
     select case when r.fence = v_claim.fence then r.attempt else (

@@ -16,16 +16,23 @@ begin${requireReadCommitted}
   select array_agg(x order by x.identity) into v_settlements
   from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x;
 
-  with claim as (
+  -- locked first: an update that has to wait for its row would have read the clock before
+  with held as (
+    select i, c.identity, c.fence from unnest(v_settlements) as i
+    join ${s}.job_claim c on c.identity = i.identity and c.fence = i.fence and c.state = 'held'
+    for update of c
+  ), now as (
+    select (i).*, i as settlement, clock_timestamp() as at from held offset 0
+  ), claim as (
     update ${s}.job_claim c set
       state = case when i.cooldown_ms > 0 then 'cooling' else 'free' end,
-      settled_at = now.at,
-      cooldown_until = case when i.cooldown_ms > 0 then now.at + i.cooldown_ms * interval '1 millisecond' end
-    from unnest(v_settlements) as i cross join lateral (select clock_timestamp() as at, i.n offset 0) as now
+      settled_at = i.at,
+      cooldown_until = case when i.cooldown_ms > 0 then i.at + i.cooldown_ms * interval '1 millisecond' end
+    from now as i
     where c.identity = i.identity and c.fence = i.fence and c.state = 'held'
       and (i.run_id is null or exists (
         select from ${s}.operation_run r where r.id = i.run_id and r.fence = i.fence and r.status = 'running'))
-    returning i as settlement
+    returning i.settlement
   )
   select array_agg(settlement) into v_freed from claim;
 
