@@ -12,7 +12,7 @@ export interface Cell {
 /** The cells of the tables of the decision page whose first column is `state` and whose head names `event`. */
 export async function readClaimTable(event: string): Promise<Cell[]> {
   const lines = (await readFile(PAGE, 'utf8')).split('\n')
-  const head = lines.findIndex((line) => line.startsWith('| state |') && cellsOf(line).includes(event))
+  const head = lines.findIndex((line) => cellsOf(line)[0] === 'state' && cellsOf(line).includes(event))
   if (head === -1) throw new Error(`No table with the event ${event} on the decision page`)
   const events = cellsOf(lines[head]!).slice(1)
   const cells: Cell[] = []
