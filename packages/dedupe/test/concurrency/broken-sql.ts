@@ -1,0 +1,39 @@
+import { admitFunction } from '../../src/sql/admit.ts'
+import { settleFunction } from '../../src/sql/settle.ts'
+
+/** Functions of the schema with one promise taken out, to show that the tests would notice. */
+const admit = admitFunction('opsledger', 'opsledger')
+
+/** Whoever holds the claim, it can be had. */
+const WITHOUT_ROW: Change[] = [
+  ['if not (seen.got = 2 and', 'if false and not (seen.got = 2 and'],
+  ['if not opsledger.retire_expired_term(', 'if false and not opsledger.retire_expired_term('],
+  [`where c.state = 'free'`, `where true or c.state = 'free'`],
+]
+
+/** No advisory lock is taken. */
+const WITHOUT_LOCK: Change[] = [
+  ['pg_try_advisory_lock(k.target_key)', 'true'],
+  ['pg_try_advisory_xact_lock(k.target_key)', 'true'],
+]
+
+export const ADMIT_WITHOUT_ROW = replacing(admit, ...WITHOUT_ROW)
+export const ADMIT_WITHOUT_LOCK = replacing(admit, ...WITHOUT_LOCK)
+export const ADMIT_WITHOUT_EITHER = replacing(admit, ...WITHOUT_ROW, ...WITHOUT_LOCK)
+export const SETTLE_WITHOUT_FENCE = replacing(
+  settleFunction('opsledger', 'opsledger'),
+  ['and c.fence = i.fence', ''],
+  ['and r.fence = i.fence', ''],
+)
+
+type Change = readonly [from: string, to: string]
+
+/** A function of the schema, changed; where it no longer says what is to be changed, the mutant is none. */
+export function replacing(text: string, ...changes: readonly Change[]): string {
+  let changed = text.replace('create function', 'create or replace function')
+  for (const [from, to] of changes) {
+    if (!changed.includes(from)) throw new Error(`The function no longer says: ${from}`)
+    changed = changed.replaceAll(from, () => to)
+  }
+  return changed
+}
