@@ -310,7 +310,7 @@ describe('thousands of lost runs', () => {
          case when n < $2::integer then 'held.type' else 'lost.type' end, 'running', 1,
          nextval('opsledger.fence'), dead.id,
          -- many of one time, also across the end of a batch; the held ones first of all
-         clock_timestamp() + (n / 30) * interval '1 s', clock_timestamp(), 'd' || n, 1, 1
+         now() + (n / 30) * interval '1 s', clock_timestamp(), 'd' || n, 1, 1
        from generate_series(0, $1::integer + $2::integer - 1) as n join dead on dead.pid = n % 10`,
       [lost, held],
     )

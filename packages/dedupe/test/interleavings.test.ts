@@ -85,8 +85,10 @@ function startSystem(database: ReturnType<typeof useLedgerDatabase>, newLedger: 
   const guards = Array.from({ length: WORKERS }, () => createGuard(newLedger(), { exclusion: 'lease' }))
   return {
     guards,
-    /** Terms whose time is over, by worker id. */
+    /** Terms whose time is over. */
     expired: new Set<string>(),
+    /** The last known term of each worker. */
+    terms: [] as string[],
     query: async <R>(text: string, values: unknown[] = []) =>
       (await database.pool().query(text, values)).rows as R[],
   }
@@ -199,13 +201,23 @@ interface Ask {
   readonly delivery: number
 }
 
-function admit(system: System, job: JobIdentity, { worker, delivery }: Ask): Promise<Admission> {
-  return system.guards[worker]!.admit({
+async function admit(system: System, job: JobIdentity, { worker, delivery }: Ask): Promise<Admission> {
+  const term = system.terms[worker]
+  if (term !== undefined && system.expired.has(term)) {
+    // A worker that is back in time goes on with its term, one that is not finds it retired: here it never is in time.
+    await system.query(
+      'update opsledger.worker_lease set retired_at = clock_timestamp() where id = $1 and retired_at is null',
+      [term],
+    )
+  }
+  const answer = await system.guards[worker]!.admit({
     job,
     newRunId: v7(),
     delivery: { id: `d${delivery}`, attempt: 1, maxAttempts: 3 },
     context: null,
   })
+  if (answer.admitted) system.terms[worker] = answer.claim.workerId
+  return answer
 }
 
 /** What a lone delivery must be told: the attempt that stands in its way, a reason, or that it is admitted. */
@@ -243,6 +255,7 @@ function meet(
   const { claim } = answer
   if (!isOfRun(claim)) throw new Error('It was admitted without a run')
   const last = model.attempts.at(-1)
+  expect(system.expired).not.toContain(claim.workerId)
   expect(claim.attempt).toBe(model.attempts.length + 1)
   expect(claim.fence).toBeGreaterThan(last?.claim.fence ?? 0)
   const attempt = { claim, worker, delivery, hasEnded: false, isSettled: false }

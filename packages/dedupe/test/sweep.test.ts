@@ -273,7 +273,7 @@ async function crowd(exclusion: ExclusionMode, size: number) {
          (id, identity, work_key, workspace_id, type, status, attempt, fence, worker_id, created_at, started_at,
           delivery_id, delivery_attempt, delivery_maximum)
        select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'w1', 'a.b', 'running', 1,
-         nextval('opsledger.fence'), dead.id, clock_timestamp() + (n / 50) * interval '1 s', clock_timestamp(),
+         nextval('opsledger.fence'), dead.id, now() + (n / 50) * interval '1 s', clock_timestamp(),
          'd' || n, 1, 1
        from generate_series(1, $1::integer) as n join dead on dead.pid = n % 10
        returning *
