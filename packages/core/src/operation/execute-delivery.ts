@@ -2,7 +2,7 @@ import { v7 } from 'uuid'
 import { publish } from '../events.ts'
 import type { RunClaim } from '../guard/guard.ts'
 import { createCountBook } from '../run/counts.ts'
-import { assertDelivery, type Delivery } from '../run/delivery.ts'
+import type { Delivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
 import type { Run } from '../run/run.ts'
 import { runningRun } from '../run/running-run.ts'
@@ -29,7 +29,6 @@ export async function executeDelivery<P, R>(
   asked: Job<P>,
 ): Promise<Conclusion<Awaited<R>>> {
   const { delivery, job, context } = asked
-  assertDelivery(delivery)
   const { schema } = runtime
   for (;;) {
     const admission = await plan.guard.admit({ job, newRunId: v7(), delivery, context })

@@ -1,5 +1,5 @@
 import { LedgerClosedError } from '../errors.ts'
-import type { Delivery } from '../run/delivery.ts'
+import { assertDelivery, type Delivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
 import type { Conclusion, Verdict } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
@@ -38,6 +38,7 @@ export function createOperation<P, R>(
     return { job, context }
   }
   const conclude = async (payload: P, delivery: Delivery) => {
+    assertDelivery(delivery)
     const { job, context } = await begin(payload)
     return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
   }

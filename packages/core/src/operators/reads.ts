@@ -45,6 +45,7 @@ export interface Reads {
   /** Every tenant's runs in a workspace; for operators of the workspace, never for a tenant's own page. */
   readonly acrossTenants: {
     get(workspaceId: string, runId: string): Promise<Run | null>
+    /** By `type` it reads an index in order; without one it sorts the workspace's runs, so narrow it by time. */
     list(workspaceId: string, page?: Page): Promise<RunPage>
     openRuns(workspaceId: string, page?: Pick<Page, 'limit' | 'type'>): Promise<Run[]>
   }

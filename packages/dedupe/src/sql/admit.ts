@@ -82,7 +82,7 @@ begin${requireReadCommitted}
         named.identity as named_identity, named.work_key as named_work_key, named.is_of_scope,
         named.has_history,
         open.id as open_id, open.status as open_status, open.fence as open_fence, open.identity as open_identity,
-        c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id
+        lost.identity as lost_identity, c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id
       from unnest(v_asks, v_target, v_work, v_got)
         as q(run, records_run, live_fences, orphan_fence, target, work, got)
       left join lateral (
@@ -94,6 +94,15 @@ begin${requireReadCommitted}
         select r.id, r.status, r.fence, r.identity from ${s}.operation_run r
         where q.records_run and r.workspace_id = (q.run).workspace_id and r.completed_at is null
           and r.work_key = case when named.is_of_scope then named.work_key else (q.run).work_key end) as open on true
+      left join lateral (
+        -- work that was opened with a run id, and whose worker was lost: a delivery without one reopens that run
+        select o.identity from ${s}.job_claim o join ${s}.operation_run r on r.id = o.run_id
+        where q.records_run and (q.run).run_id is null and o.work_key = q.work and o.identity <> o.work_key
+          and o.state = 'free' and r.completed_at is not null and r.outcome = 'failed'
+          and r.reason_code in ('worker.lost', 'delivery.lost')
+          and not exists (
+            select from ${s}.job_claim w where w.identity = q.work and w.settled_at > o.settled_at)
+        order by o.settled_at desc limit 1) as lost on open.id is null
       left join ${s}.job_claim c on c.identity = q.target
       left join ${s}.worker_lease l on l.id = c.worker_id and c.state = 'held'
       left join lateral (
@@ -119,7 +128,8 @@ begin${requireReadCommitted}
         v_verdict := 'not_this_scope';
       else
         v_true_work := coalesce(seen.named_work_key, (seen.request).work_key);
-        v_true_target := coalesce(seen.open_identity, seen.named_identity, (seen.request).identity);
+        v_true_target := coalesce(
+          seen.open_identity, seen.named_identity, seen.lost_identity, (seen.request).identity);
         if v_true_work <> seen.work or v_true_target <> seen.target then
           if v_round < 4 then
             if p_session and seen.got > 0 then
