@@ -19,7 +19,7 @@ export {
   quoteName,
   type ServerFacts,
 } from './database/executor.ts'
-export { pause, retrying } from './database/retry.ts'
+export { pause, retrying, within } from './database/retry.ts'
 export { publish } from './events.ts'
 export type {
   Admission,

@@ -12,6 +12,7 @@ import {
   type Settlement,
   toAdoption,
   walkTable,
+  within,
 } from '@opsledger/core/guard'
 import { createAdmission } from './admission.ts'
 import { type Explanation, type ExplanationRow, explanationFrom } from './explain.ts'
@@ -23,6 +24,9 @@ import { type Protected, type ProtectOptions, protect } from './protect.ts'
 
 /** Long enough to swallow double dispatches, schedulers that overlap and impatient clicks; shorter than an hourly job. */
 export const DEFAULT_COOLDOWN_MS = 15 * 60 * 1000
+
+/** A settlement that a healthy database takes is done well within this. */
+const CLOSE_TRY_MS = 1_000
 
 /**
  * `session`: an advisory lock and a lease, each holding where the other fails; one connection more per process.
@@ -95,6 +99,11 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   const identityArgs = (job: JobIdentity) => [job.identity, job.workKey]
 
   runtime.onClose(async () => {
+    // A last try for what could not be settled; what it cannot do is left to the next worker.
+    await within(
+      CLOSE_TRY_MS,
+      orphans.settle().catch(() => {}),
+    )
     orphans.close()
     await session?.close()
   })

@@ -1,5 +1,5 @@
 import { DatabaseUnavailableError } from '../errors.ts'
-import { isConflict, isConnectionError } from './database-error.ts'
+import { isConflict, isConnectionError, sqlState } from './database-error.ts'
 
 /** A conflict is over as soon as the other side commits; more rounds than this mean something else is wrong. */
 const MAX_CONFLICTS = 8
@@ -24,7 +24,9 @@ export async function retrying<T>(
       return await work()
     } catch (error) {
       const isLost = isConnectionError(error)
-      if (!isLost && !(isConflict(error) && ++conflicts < MAX_CONFLICTS)) throw error
+      // Waiting for a row is bounded by time alone: whoever holds it may be slow.
+      const isWaiting = sqlState(error) === '55P03'
+      if (!isLost && !isWaiting && !(isConflict(error) && ++conflicts < MAX_CONFLICTS)) throw error
       const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round) * (0.5 + Math.random() / 2)
       if (isCancelled() || performance.now() + pauseMs > giveUpAt) {
         if (!isLost || error instanceof DatabaseUnavailableError) throw error
@@ -40,4 +42,13 @@ export async function retrying<T>(
 
 export function pause(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs))
+}
+
+/** Resolves with the work or when the time is up, whichever comes first; its timer keeps no process alive. */
+export async function within(durationMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, durationMs)
+  })
+  await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
