@@ -41,13 +41,14 @@ export {
   toRunRequest,
   toSettlement,
 } from './guard/record-only-guard.ts'
+export { assertKnownOptions } from './known-options.ts'
 export { runtimeOf } from './ledger.ts'
 export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
 export { assertDuration, MAX_TYPE_LENGTH } from './operation/operation-plan.ts'
 export { isSecured, runAttempt } from './operation/run-attempt.ts'
 export { walkTable } from './operators/prune.ts'
 export { createCountBook } from './run/counts.ts'
-export { assertDelivery } from './run/delivery.ts'
+export { exactDelivery } from './run/delivery.ts'
 export { type RunRow, runFromRow } from './run/run.ts'
 export { runningRun } from './run/running-run.ts'
 export { assertText, exactScope } from './run/scope.ts'

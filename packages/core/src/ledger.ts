@@ -7,6 +7,7 @@ import { InvalidOptionError, LedgerClosedError } from './errors.ts'
 import { publish } from './events.ts'
 import type { Guard, SweepPlace, SweptBatch } from './guard/guard.ts'
 import { createRecordOnlyGuard } from './guard/record-only-guard.ts'
+import { assertKnownOptions } from './known-options.ts'
 import { assertSchemaName, connectionSettings, DEFAULT_SCHEMA } from './migrate.ts'
 import { createOperation, type Operation } from './operation/operation.ts'
 import {
@@ -36,9 +37,22 @@ export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
 /** Runs looked at per statement: each holds an advisory lock until its commit. */
 const SWEEP_BATCH = 100
 
+const OPTION_NAMES = [
+  'connection',
+  'pool',
+  'kysely',
+  'schema',
+  'connections',
+  'leaseMs',
+  'progressEveryMs',
+  'admissionTimeoutMs',
+  'settlementTimeoutMs',
+  'secrets',
+] as const satisfies readonly (keyof LedgerOptions)[]
+
 export interface LedgerOptions {
   /** Connection string or pg settings; the library opens and owns its few connections. */
-  readonly connection?: ConnectionSettings | string
+  readonly connection?: ConnectionSettings | string | undefined
   /** The host's pg pool: only its settings are read. */
   readonly pool?: { readonly options: object }
   /** The host's Kysely instance: used as it is, in lease mode. */
@@ -94,14 +108,12 @@ export function runtimeOf(ledger: Ledger): Runtime {
 
 /** @throws InvalidOptionError; nothing is connected before the first use */
 export function createLedger(options: LedgerOptions): Ledger {
+  assertKnownOptions('createLedger', options, OPTION_NAMES)
   const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
-  const leaseMs = assertDuration('leaseMs', options.leaseMs ?? DEFAULT_LEASE_MS, MIN_LEASE_MS)
-  if (leaseMs > MAX_LEASE_MS) {
-    throw new InvalidOptionError(
-      'leaseMs',
-      leaseMs,
-      `at most ${MAX_LEASE_MS}: a lost worker's work waits that long`,
-    )
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS
+  if (!Number.isInteger(leaseMs) || leaseMs < MIN_LEASE_MS || leaseMs > MAX_LEASE_MS) {
+    const allowed = `a whole number of milliseconds from ${MIN_LEASE_MS} to ${MAX_LEASE_MS}`
+    throw new InvalidOptionError('leaseMs', leaseMs, allowed)
   }
   const connections = options.connections ?? DEFAULT_CONNECTIONS
   if (!Number.isInteger(connections) || connections < 1 || connections > 100) {
@@ -144,7 +156,11 @@ export function createLedger(options: LedgerOptions): Ledger {
     admissionTimeoutMs,
     settlementTimeoutMs,
     redactor: createRedactor({ secrets: [...secretsOf(settings), ...(options.secrets ?? [])] }),
-    ...readiness,
+    requireMigrations: readiness.requireMigrations,
+    async ready() {
+      if (closing !== null) throw new LedgerClosedError()
+      return readiness.ready()
+    },
     onClose: (close) => closers.unshift(close),
     isClosed: () => closing !== null,
   }

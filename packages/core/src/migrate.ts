@@ -11,7 +11,7 @@ export const DEFAULT_SCHEMA = 'opsledger'
 
 export interface MigrateOptions {
   /** Where: settings of a connection of its own, the host's pool (its settings are read), or a Kysely instance. */
-  readonly connection?: ConnectionSettings | string
+  readonly connection?: ConnectionSettings | string | undefined
   readonly pool?: { readonly options: object }
   // biome-ignore lint/suspicious/noExplicitAny: any database type will do, none of its tables are used
   readonly kysely?: Kysely<any>
@@ -171,6 +171,14 @@ export function connectionSettings(options: {
       ...(password === undefined ? {} : { password }),
       ...(ssl === undefined ? {} : { ssl }),
     }
+  }
+  const text = typeof connection === 'string' ? connection : connection?.connectionString
+  if (text !== undefined && !/^(postgres(ql)?|socket):/.test(text)) {
+    throw new InvalidOptionError(
+      'connection',
+      '(not shown)',
+      'a URL that begins with postgres:// or postgresql://',
+    )
   }
   if (typeof connection === 'string') return { connectionString: connection }
   if (typeof connection === 'object' && connection !== null) return connection

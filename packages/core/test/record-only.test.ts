@@ -61,7 +61,7 @@ describe('without a guard nothing is refused', () => {
         delivery: { id: 'd2' },
         counts: { total: 20, processed: 20, failed: 0 },
         itemFailures: {},
-        pastAttempts: [{ attempt: 1, outcome: 'lost', reasonCode: 'worker.lost', deliveryId: 'd1' }],
+        pastAttempts: [{ attempt: 1, outcome: 'lost', reasonCode: 'claim.lost', deliveryId: 'd1' }],
       },
     ])
     if (won.executed) expect(runs[0]?.fence).toBe(won.run.fence)

@@ -1,6 +1,6 @@
 import { createLedger, type Delivery, InvalidOptionError, type Scope } from '@opsledger/core'
 import { describe, expect, test } from 'vitest'
-import { assertDelivery, isLastAttempt } from '../src/run/delivery.ts'
+import { exactDelivery, isLastAttempt } from '../src/run/delivery.ts'
 import { exactScope } from '../src/run/scope.ts'
 
 describe('a scope', () => {
@@ -45,7 +45,7 @@ describe('a delivery', () => {
     [{ ...good, attempt: 2_147_483_647, maxAttempts: 2_147_483_647 }],
     [{ ...good, id: 'd'.repeat(255) }],
   ])('%j is accepted', (delivery) => {
-    expect(() => assertDelivery(delivery)).not.toThrow()
+    expect(() => exactDelivery(delivery)).not.toThrow()
   })
 
   test.each([
@@ -66,7 +66,7 @@ describe('a delivery', () => {
     ['delivery.maxAttempts', { ...good, maxAttempts: undefined }],
     ['delivery.maxAttempts', { ...good, maxAttempts: Number.POSITIVE_INFINITY }],
   ])('%s is named when it cannot be used (%j)', (field, delivery) => {
-    const assert = () => assertDelivery(delivery as Delivery)
+    const assert = () => exactDelivery(delivery as Delivery)
     expect(assert).toThrow(InvalidOptionError)
     expect(assert).toThrow(new RegExp(`^${field.replace('.', '\\.')} is .*; allowed: `))
   })

@@ -1,6 +1,7 @@
 import { InvalidOptionError, type JobIdentity, type Ledger } from '@opsledger/core'
 import {
   assertDuration,
+  assertKnownOptions,
   type Claim,
   callSweep,
   createSettler,
@@ -60,6 +61,7 @@ export interface DedupeGuard extends Guard {
  * @throws InvalidOptionError; nothing is connected before the first use
  */
 export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeGuard {
+  assertKnownOptions('createGuard', options, ['exclusion', 'cooldownMs'])
   const runtime = runtimeOf(ledger)
   const { executor } = runtime
   const exclusion = options.exclusion ?? (executor.isOwn ? 'session' : 'lease')

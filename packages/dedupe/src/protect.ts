@@ -10,10 +10,11 @@ import {
 import {
   type Admission,
   type AdmissionRequest,
-  assertDelivery,
   assertDuration,
+  assertKnownOptions,
   assertText,
   createCountBook,
+  exactDelivery,
   exactScope,
   type Guard,
   isSecured,
@@ -56,14 +57,16 @@ export function protect<P, R>(
   admit: (request: AdmissionRequest) => Promise<Admission>,
   options: ProtectOptions<P, R>,
 ): Protected<P, R> {
+  const known = ['type', 'scope', 'fingerprint', 'cooldownMs', 'handler']
+  assertKnownOptions('protect', options, known)
   assertText('type', options.type, MAX_TYPE_LENGTH)
   for (const name of ['scope', 'fingerprint', 'handler'] as const) {
     if (typeof options[name] !== 'function') throw new InvalidOptionError(name, options[name], 'a function')
   }
   const cooldownMs = assertDuration('cooldownMs', options.cooldownMs ?? guard.cooldownMs)
 
-  return async (payload, delivery) => {
-    assertDelivery(delivery)
+  return async (payload, given) => {
+    const delivery = exactDelivery(given)
     const job = jobIdentity({
       scope: exactScope(options.scope(payload)),
       type: options.type,

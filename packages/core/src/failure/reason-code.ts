@@ -5,10 +5,11 @@ import { InvalidOptionError } from '../errors.ts'
  * meaning never narrowed, so alerts may match on it; the set may grow. `docs/reason-codes.md` shows the same table.
  */
 export const REASON_CODES = Object.freeze({
-  'worker.lost': 'The worker that executed the run is gone, and the stale-run sweep closed the run.',
+  'worker.lost':
+    'The worker that executed the attempt is gone; a sweep closed the run, or another worker took it over.',
   'worker.shutdown': 'The worker was shutting down and stopped the handler.',
   'delivery.lost': 'No delivery came for a waiting run within the limit of its type.',
-  'claim.lost': 'The claim was taken over while the handler ran, so its writes are refused.',
+  'claim.lost': 'The claim of the attempt was taken over or given up, so its writes are refused.',
 
   'run.overlap': 'Skipped, because the same work was already executing.',
   'run.not_canonical': 'Skipped, because another run stands for the same work.',

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
 import type { Guard } from '../guard/guard.ts'
+import { assertKnownOptions } from '../known-options.ts'
 import type { Recorder } from '../run/counts.ts'
 import type { Delivery } from '../run/delivery.ts'
 import { type JobIdentity, jobIdentity } from '../run/identity.ts'
@@ -71,7 +72,13 @@ export function planOperation<P, R>(
   options: OperationOptions<P, R>,
   defaultGuard: Guard,
 ): OperationPlan<P, R> {
-  assertOptions(options, ['scope', 'handler'], ['runId', 'fingerprint', 'context'])
+  assertOptions(
+    'operation',
+    options,
+    ['scope', 'handler'],
+    ['runId', 'fingerprint', 'context'],
+    ['guard', 'cooldownMs'],
+  )
   if (options.fingerprint === undefined && options.runId === undefined) {
     throw new InvalidOptionError(
       'fingerprint',
@@ -99,7 +106,7 @@ export function planOperation<P, R>(
 
 /** @throws InvalidOptionError, above all when the guard does not exclude */
 export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationPlan<P, R> {
-  assertOptions(options, ['workspaceId', 'handler'], ['runId', 'context'])
+  assertOptions('systemJob', options, ['workspaceId', 'handler'], ['runId', 'context'], ['guard', 'scope'])
   if (options.guard?.excludes !== true) {
     throw new InvalidOptionError(
       'guard',
@@ -169,10 +176,13 @@ export function assertDuration(option: string, value: number, leastMs = 0): numb
 }
 
 function assertOptions<T extends object>(
+  of: string,
   options: T & { type: string; deliveryLimitMs?: number },
   required: readonly (keyof T & string)[],
   optional: readonly (keyof T & string)[],
+  others: readonly string[],
 ): void {
+  assertKnownOptions(of, options, ['type', ...required, ...optional, ...others, 'deliveryLimitMs'])
   assertText('type', options.type, MAX_TYPE_LENGTH)
   for (const name of [...required, ...optional.filter((option) => options[option] !== undefined)]) {
     if (typeof options[name] !== 'function') throw new InvalidOptionError(name, options[name], 'a function')

@@ -1,5 +1,5 @@
 import { LedgerClosedError } from '../errors.ts'
-import { assertDelivery, type Delivery } from '../run/delivery.ts'
+import { type Delivery, exactDelivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
 import type { Conclusion, Verdict } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
@@ -37,8 +37,8 @@ export function createOperation<P, R>(
     await runtime.ready()
     return { job, context }
   }
-  const conclude = async (payload: P, delivery: Delivery) => {
-    assertDelivery(delivery)
+  const conclude = async (payload: P, given: Delivery) => {
+    const delivery = exactDelivery(given)
     const { job, context } = await begin(payload)
     return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
   }

@@ -36,12 +36,13 @@ export async function runAttempt<R>(
   cooldownMs: number,
   handler: () => R | Promise<R>,
 ): Promise<AttemptEnding<Awaited<R>>> {
-  const stopForwarding = forwardAbort(delivery.signal, abort)
+  let stopForwarding = () => {}
   const beganAt = performance.now()
   let ending: AttemptEnding<Awaited<R>>['ending']
   let settlement: Settlement
   let handedBack: Failure | null = null
   try {
+    stopForwarding = forwardAbort(delivery.signal, abort)
     ending = { value: await handler() }
     settlement = settlementOfReturn(book)
   } catch (error) {

@@ -34,7 +34,7 @@ export interface RunPage {
 }
 
 /**
- * What operators ask. A scope without a tenant sees the workspace's own (system) runs; `allTenants` is the door to
+ * What operators ask. A scope without a tenant sees the workspace's own (system) runs; `acrossTenants` is the door to
  * every tenant of the workspace. A run of another scope is not found.
  */
 export interface Reads {

@@ -19,14 +19,19 @@ export interface Delivery {
 export const MAX_DELIVERY_ID_LENGTH = 255
 const MAX_ATTEMPTS = 2_147_483_647
 
-/** @throws InvalidOptionError naming the field */
-export function assertDelivery(delivery: Delivery): void {
+/** Each field read once, checked and frozen. @throws InvalidOptionError naming the field */
+export function exactDelivery(delivery: Delivery): Delivery {
   if (typeof delivery !== 'object' || delivery === null) {
     throw new InvalidOptionError('delivery', delivery, '{ id, attempt, maxAttempts }')
   }
-  assertText('delivery.id', delivery.id, MAX_DELIVERY_ID_LENGTH)
-  assertAttempt('delivery.attempt', delivery.attempt)
-  assertAttempt('delivery.maxAttempts', delivery.maxAttempts)
+  const { id, attempt, maxAttempts, signal } = delivery
+  assertText('delivery.id', id, MAX_DELIVERY_ID_LENGTH)
+  assertAttempt('delivery.attempt', attempt)
+  assertAttempt('delivery.maxAttempts', maxAttempts)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new InvalidOptionError('delivery.signal', signal, 'an AbortSignal, or nothing')
+  }
+  return Object.freeze({ id, attempt, maxAttempts, signal })
 }
 
 /** Whether the queue will not deliver this job again by itself when the attempt fails. */

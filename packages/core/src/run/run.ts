@@ -24,6 +24,7 @@ export interface PastAttempt {
   readonly workerId: string
   readonly deliveryId: string
   readonly deliveryAttempt: number
+  readonly deliveryMaxAttempts: number
   readonly startedAt: Date
   readonly endedAt: Date
   /** `lost` when its worker went away without settling it. */
@@ -101,6 +102,7 @@ export interface PastAttemptRow {
   workerId: string
   deliveryId: string
   deliveryAttempt: number
+  deliveryMaximum: number
   startedAt: string
   endedAt: string
   outcome: PastAttempt['outcome']
@@ -142,8 +144,9 @@ export function runFromRow(row: RunRow): Run {
 }
 
 export function pastAttemptsFrom(rows: PastAttemptRow[] | null | undefined): PastAttempt[] {
-  return (rows ?? []).map(({ startedAt, endedAt, total, processed, failed, ...rest }) => ({
+  return (rows ?? []).map(({ startedAt, endedAt, total, processed, failed, deliveryMaximum, ...rest }) => ({
     ...rest,
+    deliveryMaxAttempts: deliveryMaximum,
     startedAt: new Date(startedAt),
     endedAt: new Date(endedAt),
     counts: countsFrom({ total, processed, failed }),

@@ -63,6 +63,7 @@ export type Verdict<T> =
       readonly executed: false
       readonly reason: SkipReason
       readonly action: 'discard' | 'retry_later'
+      /** With `retry_later`: when to try again. With `discard`: how long this refusal can last at least, if known. */
       readonly retryAfterMs: number
       readonly holder: Holder | null
       /** The run to look at: the delivery's own when it was closed as skipped, else the one that stands for it. */

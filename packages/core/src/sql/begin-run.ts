@@ -110,7 +110,10 @@ begin
       canonical_run_id = null,
       attempt_history = case r.status
         when 'running' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
-          r, 'lost', 'worker.lost', null, null, null, null, x.at))
+          r, 'lost', case when exists (
+            select from ${s}.worker_lease l
+            where l.id = r.worker_id and l.retired_at is null and l.expires_at > clock_timestamp())
+            then 'claim.lost' else 'worker.lost' end, null, null, null, null, x.at))
         when 'completed' then ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
           r, r.outcome::text, r.reason_code, r.message, r.total, r.processed, r.failed, r.completed_at))
         else r.attempt_history
