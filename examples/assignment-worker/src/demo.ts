@@ -36,6 +36,14 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
+const chosen = SCENES.filter((scene) => scene.shows.includes(option('only')))
+if (chosen.length === 0 || process.argv.includes('--help')) {
+  console.error(
+    `--only=WORD plays what has the word in its claim:\n${SCENES.map(({ shows }) => `  ${shows}`).join('\n')}`,
+  )
+  process.exit(process.argv.includes('--help') ? 0 : 1)
+}
+
 /** @returns whether all of it was shown */
 async function perform(exit: AsyncDisposableStack, draw: Drawing): Promise<boolean> {
   const startedAt = performance.now()
@@ -43,7 +51,7 @@ async function perform(exit: AsyncDisposableStack, draw: Drawing): Promise<boole
   draw.line(`for this demo a lease is ${LEASE_MS} ms and a cooldown ${COOLDOWN_MS} ms (usual: 15 s, 15 min)`)
 
   const checklist = createChecklist()
-  for (const { shows, play } of SCENES.filter((scene) => scene.shows.includes(option('only')))) {
+  for (const { shows, play } of chosen) {
     draw.heading(shows)
     await checklist.show(shows, (expect) => play(stage, expect))
   }
