@@ -176,9 +176,12 @@ export function createLedger(options: LedgerOptions): Ledger {
     for (const execution of executions.all()) execution.abort(new LedgerClosedError())
     await executions.drained(withinMs)
     reporter.close()
-    for (const closeGuard of closers) await closeGuard()
-    await runtime.term.close()
-    await executor.close()
+    try {
+      for (const closeGuard of closers) await closeGuard()
+      await runtime.term.close()
+    } finally {
+      await executor.close()
+    }
   }
 
   const ledger: Ledger = {

@@ -17,7 +17,7 @@ import {
 } from '@opsledger/core/guard'
 import { createAdmission } from './admission.ts'
 import { type Explanation, type ExplanationRow, explanationFrom } from './explain.ts'
-import { createLocalRegistry } from './local-registry.ts'
+import { localRegistryOf } from './local-registry.ts'
 import { createLockSession, type LockSession } from './lock-session.ts'
 import { migrations } from './migrations/index.ts'
 import { createOrphanKeeper } from './orphan-keeper.ts'
@@ -78,7 +78,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   const cooldownMs = assertDuration('cooldownMs', options.cooldownMs ?? DEFAULT_COOLDOWN_MS)
   runtime.requireMigrations(migrations)
 
-  const registry = createLocalRegistry()
+  const registry = localRegistryOf(runtime)
   let session: LockSession | null = null
   if (exclusion === 'session') {
     session = createLockSession({

@@ -26,6 +26,8 @@ export interface LocalEntry {
  */
 export interface LocalRegistry {
   find(identity: string, workKey: string): LocalEntry | null
+  /** Also by newcomers, who are not found: a claim whose answer is on its way is no orphan. */
+  isBusy(identity: string, workKey: string): boolean
   /** `isNewcomer`: somebody else is at this identity here, and stays the one who is found. */
   enter(request: ClaimRequest, isNewcomer: boolean): LocalEntry
   /** The claim may be of another identity than was asked for: the run that stands for the work has its own. */
@@ -43,10 +45,23 @@ export interface LocalRegistry {
   announce(fence: number): void
 }
 
-export function createLocalRegistry(): LocalRegistry {
+const registries = new WeakMap<object, LocalRegistry>()
+
+/** One for all guards of a ledger: they share its term, so what one executes would be an orphan to the next. */
+export function localRegistryOf(runtime: object): LocalRegistry {
+  let registry = registries.get(runtime)
+  if (registry === undefined) {
+    registry = createLocalRegistry()
+    registries.set(runtime, registry)
+  }
+  return registry
+}
+
+function createLocalRegistry(): LocalRegistry {
   const byKey = new Map<string, LocalEntry>()
   const byFence = new Map<number, LocalEntry>()
   const alive = new Set<number>()
+  const newcomers = new Set<LocalEntry>()
   const freeing = new Map<string, Promise<void>>()
 
   const keysOf = ({ request, claim }: LocalEntry) =>
@@ -65,6 +80,10 @@ export function createLocalRegistry(): LocalRegistry {
 
   return {
     find: (identity, workKey) => byKey.get(identity) ?? byKey.get(workKey) ?? null,
+    isBusy: (identity, workKey) =>
+      byKey.has(identity) ||
+      byKey.has(workKey) ||
+      [...newcomers].some((entry) => keysOf(entry).has(identity) || keysOf(entry).has(workKey)),
     enter(request, isNewcomer) {
       const entry: LocalEntry = {
         request,
@@ -73,10 +92,12 @@ export function createLocalRegistry(): LocalRegistry {
         refusal: null,
         left: Promise.withResolvers<void>(),
       }
-      if (!isNewcomer) for (const key of keysOf(entry)) byKey.set(key, entry)
+      if (isNewcomer) newcomers.add(entry)
+      else for (const key of keysOf(entry)) byKey.set(key, entry)
       return entry
     },
     admitted(entry, claim) {
+      newcomers.delete(entry)
       entry.claim = claim
       for (const key of keysOf(entry)) byKey.set(key, entry)
       byFence.set(claim.fence, entry)
@@ -85,6 +106,7 @@ export function createLocalRegistry(): LocalRegistry {
     },
     settling: (entry) => nextState(entry, 'settling'),
     leave(entry) {
+      newcomers.delete(entry)
       for (const key of keysOf(entry)) if (byKey.get(key) === entry) byKey.delete(key)
       if (entry.claim !== null) {
         byFence.delete(entry.claim.fence)

@@ -60,6 +60,8 @@ export function createLockSession({
   let wasConnected = false
   let unlocking: string[] = []
   let relocking: Promise<void> = Promise.resolve()
+  let relockTimer: NodeJS.Timeout | undefined
+  let isReconnecting = false
 
   const newClient = (applicationName: string) =>
     new pg.Client({
@@ -141,6 +143,8 @@ export function createLockSession({
   }
 
   const reconnect = async () => {
+    if (isReconnecting) return
+    isReconnecting = true
     for (
       let waitMs = FIRST_RECONNECT_MS;
       client === null && !isClosed;
@@ -149,6 +153,7 @@ export function createLockSession({
       await ready().catch(() => {})
       if (client === null) await pause(waitMs * (0.5 + Math.random() / 2))
     }
+    isReconnecting = false
   }
 
   /** One at a time: a session that asks twice for a lock it gets would have to let go twice. */
@@ -175,11 +180,19 @@ export function createLockSession({
         })
       } catch (error) {
         if (isConnectionError(error)) throw error
+        // Session locks outlive the statement that failed: what it got is let go, or nobody ever would.
+        await on.query({
+          name: 'opsledger:unlock',
+          text: UNLOCK,
+          values: [batch.map(([, lock]) => lock.key)],
+          query_timeout: callTimeoutMs,
+        } as pg.QueryConfig)
       }
     }
     const isIncomplete = [...held.values()].some((lock) => !lock.isLocked)
     if (isIncomplete) {
-      setTimeout(() => {
+      clearTimeout(relockTimer)
+      relockTimer = setTimeout(() => {
         if (on === client) relockOn(on).catch(() => drop(on))
       }, RELOCK_EVERY_MS).unref()
     }
@@ -199,7 +212,7 @@ export function createLockSession({
     try {
       await on.query({
         name: 'opsledger:unlock',
-        text: 'select pg_advisory_unlock(key) from unnest($1::bigint[]) as k(key)',
+        text: UNLOCK,
         values: [keys],
         query_timeout: callTimeoutMs,
       } as pg.QueryConfig)
@@ -256,6 +269,8 @@ export function createLockSession({
     },
   }
 }
+
+const UNLOCK = 'select pg_advisory_unlock(key) from unnest($1::bigint[]) as k(key)'
 
 const RELOCK = `
   select pg_try_advisory_lock(key) as locked

@@ -41,6 +41,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
   let settling: Promise<void> | null = null
 
   const schedule = () => {
+    if (runtime.isClosed()) return
     timer ??= setTimeout(() => {
       timer = undefined
       keeper.settle().catch(() => {})
@@ -73,9 +74,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
   }
 
   const freeSuspects = async () => {
-    const asked = [...suspects].filter(
-      ([, { claim }]) => registry.find(claim.identity, claim.workKey) === null,
-    )
+    const asked = [...suspects].filter(([, { claim }]) => !registry.isBusy(claim.identity, claim.workKey))
     if (asked.length === 0) return
     const askedAt = performance.now()
     const claims = asked.map(([, { claim }]) => claim)
@@ -85,7 +84,8 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
           claims.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
         ),
         await runtime.term.id(),
-        JSON.stringify(registry.liveFences()),
+        // What still has its settlement is no orphan: freed, its result would never be recorded.
+        JSON.stringify([...registry.liveFences(), ...[...settlements].map(({ claim }) => claim.fence)]),
       ])
     })
     // An admission whose connection was lost may still wait for a row, and commit later.

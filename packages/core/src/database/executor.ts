@@ -17,7 +17,7 @@ export interface Executor {
   readonly settings: ConnectionSettings | null
   /** For reads, migrations and the host's own writes. */
   readonly kysely: Kysely<LedgerTables>
-  call(name: string, args: readonly unknown[], timeoutMs?: number): Promise<unknown>
+  call: (name: string, args: readonly unknown[], timeoutMs?: number) => Promise<unknown>
   /** Runs a statement outside the hot path and returns its rows. */
   query<R>(text: string, values?: readonly unknown[]): Promise<R[]>
   /** Looks at the server once, and from then on calls it as it needs to be called. */

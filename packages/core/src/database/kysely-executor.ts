@@ -1,6 +1,7 @@
 import { CompiledQuery, type Kysely } from 'kysely'
 import {
   callText,
+  DEFAULT_CALL_TIMEOUT_MS,
   type Executor,
   INSPECT_SERVER,
   type LedgerTables,
@@ -24,10 +25,9 @@ export function createKyselyExecutor<DB>(schema: string, host: Kysely<DB>): Exec
     isOwn: false,
     settings: null,
     kysely: kysely.withSchema(schema),
-    async call(name, args) {
-      return parseAnswer(
-        await inTransaction<{ answer: string | null }>(callText(schema, name, args.length), args),
-      )
+    async call(name, args, timeoutMs = DEFAULT_CALL_TIMEOUT_MS) {
+      const rows = inTransaction<{ answer: string | null }>(callText(schema, name, args.length), args)
+      return parseAnswer(await bounded(rows, timeoutMs))
     },
     query: (text, values = []) => inTransaction(text, values),
     async inspect() {
@@ -35,5 +35,16 @@ export function createKyselyExecutor<DB>(schema: string, host: Kysely<DB>): Exec
       return { versionNumber: Number(row.version), defaultsToReadCommitted: true, isBehindPooler: false }
     },
     async close() {},
+  }
+}
+
+/** The host's driver may wait for ever; what is called here is idempotent, so nobody has to wait with it. */
+async function bounded<T>(answer: Promise<T>, withinMs: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('Query read timeout')), withinMs)
+  try {
+    return await Promise.race([answer, promise])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -78,16 +78,17 @@ export function createOwnExecutor(
         values: args as unknown[],
         query_timeout: timeoutMs,
       }
+      const bounded = (text: string) => ({ text, query_timeout: timeoutMs }) as pg.QueryConfig
       try {
         return await withClient(async (client) => {
           if (!opensTransactions) return parseAnswer((await client.query(query)).rows)
-          await client.query('begin isolation level read committed')
+          await client.query(bounded('begin isolation level read committed'))
           try {
             const { rows } = await client.query(query)
-            await client.query('commit')
+            await client.query(bounded('commit'))
             return parseAnswer(rows)
           } catch (error) {
-            if (!isConnectionError(error)) await client.query('rollback')
+            if (!isConnectionError(error)) await client.query(bounded('rollback'))
             throw error
           }
         })

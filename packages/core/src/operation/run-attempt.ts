@@ -21,6 +21,8 @@ export async function isSecured(runtime: Runtime, execution: Execution): Promise
   let isReady = false
   try {
     await runtime.term.secure(execution, runtime.admissionTimeoutMs)
+    // Admitted while the ledger was closing: its term is retired, and nobody would ever abort it.
+    if (runtime.isClosed()) throw new LedgerClosedError()
     isReady = !execution.isLost
     return isReady
   } finally {

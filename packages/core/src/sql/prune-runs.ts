@@ -21,7 +21,8 @@ begin
 end $$`
 
 /**
- * Effect: terms retired at least `p_age_ms` ago that nothing unfinished names are deleted; answers with their number.
+ * Effect: terms that were retired, or ran out unnoticed, at least `p_age_ms` ago (a minute at the least: no admission under them
+ * is in flight any more) and that nothing unfinished names are deleted; answers with their number.
  * Lock: the deleted rows. Clock: the database's.
  */
 export const pruneLeasesFunction: SqlFile = (s) => `
@@ -31,7 +32,8 @@ declare
   v_deleted integer;
 begin
   delete from ${s}.worker_lease l
-  where l.retired_at < clock_timestamp() - p_age_ms * interval '1 millisecond'
+  where coalesce(l.retired_at, l.expires_at)
+      < clock_timestamp() - greatest(p_age_ms, 60000) * interval '1 millisecond'
     and l.id not in (select worker_id from ${s}.named_terms());
   get diagnostics v_deleted = row_count;
   return v_deleted;

@@ -97,8 +97,10 @@ begin
   for i in
     select * from jsonb_to_recordset(p_reports) as x(run_id uuid, fence bigint, progress jsonb) order by run_id
   loop
+    -- never waited for: settlements lock runs in the order of their claims
     update ${s}.operation_run set progress = i.progress
-    where id = i.run_id and fence = i.fence and status = 'running';
+    where id = (select r.id from ${s}.operation_run r
+      where r.id = i.run_id and r.fence = i.fence and r.status = 'running' for update skip locked);
     if found then v_written := v_written + 1; end if;
   end loop;
   return v_written;

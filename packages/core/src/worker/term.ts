@@ -159,12 +159,15 @@ export function createTerm(
     if (isClosed || expectedAt !== deadlineAt || executions.size === 0) return
     const couldNotTry = lastFailure === null
     if (couldNotTry) {
+      // Before the lease runs out, not later; once it has, a second more changes nothing.
+      const leftMs = expectedAt + leaseMs * DEADLINE_MARGIN - performance.now()
+      const lookFor = Math.min(1_000, leftMs > 0 ? leftMs / 2 : leaseMs / 5)
       const isVerified = await Promise.race([
         renew().then(
           () => true,
           () => false,
         ),
-        pause(Math.min(1_000, leaseMs / 5)).then(() => false),
+        pause(lookFor).then(() => false),
       ])
       if (isVerified || expectedAt !== deadlineAt) return
     }
