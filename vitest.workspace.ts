@@ -23,6 +23,7 @@ export default defineConfig({
       project('testing', 'packages/testing'),
       project('snippets', 'examples/snippets'),
       project('assignment-worker', 'examples/assignment-worker'),
+      project('queues', 'examples/queues'),
     ],
   },
 })
