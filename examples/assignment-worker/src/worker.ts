@@ -1,9 +1,9 @@
 import { createLedger, type Ledger } from '@opsledger/core'
+import { pgBossHandler } from '@opsledger/core/pg-boss'
 import { createGuard } from '@opsledger/dedupe'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { PgBoss } from 'pg-boss'
-import { deliver } from './deliver.ts'
 import type { HostTables } from './host-schema.ts'
 import { createOperations, type Operations } from './operations.ts'
 import { createProviderClient } from './provider-client.ts'
@@ -48,11 +48,10 @@ export async function work(
   operations: Operations,
   { ledger, db }: { ledger: Ledger; db: Kysely<HostTables> },
 ) {
-  const queue = { boss, db }
   const options = { includeMetadata: true, perJobResults: true, pollingIntervalSeconds: 0.5 } as const
-  await boss.work(QUEUES.fetch, options, deliver(queue, operations.fetch))
-  await boss.work(QUEUES.restore, options, deliver(queue, operations.restore))
-  await boss.work(QUEUES.reconcile, options, deliver(queue, operations.reconcile))
+  await boss.work(QUEUES.fetch, options, pgBossHandler(boss, operations.fetch))
+  await boss.work(QUEUES.restore, options, pgBossHandler(boss, operations.restore))
+  await boss.work(QUEUES.reconcile, options, pgBossHandler(boss, operations.reconcile))
 
   return async function stop(): Promise<void> {
     const drained = Object.values(QUEUES).map((name) => boss.offWork(name))
