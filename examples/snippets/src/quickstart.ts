@@ -1,14 +1,12 @@
+// biome-ignore-all assist/source/organizeImports: the snippet begins with its own
 import { strict as assert } from 'node:assert'
+import './migrated.ts'
 
 // #region quickstart
-import { createLedger, migrate } from '@opsledger/core'
+import { createLedger } from '@opsledger/core'
 import { createGuard, fingerprint } from '@opsledger/dedupe'
-import { migrations } from '@opsledger/dedupe/migrations'
 
-const connection = process.env.DATABASE_URL
-await migrate({ connection, with: [migrations] }) // or `npx opsledger migrate --with @opsledger/dedupe`
-const ledger = createLedger({ connection })
-
+const ledger = createLedger({ connection: process.env.DATABASE_URL })
 const fetchAssignments = ledger.operation({
   type: 'assignment.fetch',
   scope: (job: FetchJob) => ({ workspaceId: job.workspaceId, tenantId: job.tenantId }),
@@ -21,8 +19,9 @@ const fetchAssignments = ledger.operation({
     }
   },
 })
+// #endregion
 
-// in the worker of the queue you already run
+// #region worker
 async function work(job: QueueJob<FetchJob>) {
   const delivery = { id: job.id, attempt: job.attempt, maxAttempts: job.maxAttempts }
   const verdict = await fetchAssignments(job.data, delivery) // throws what the handler throws
