@@ -236,7 +236,7 @@ test('no message holds a payload, a secret of the connection or of the host, or 
     PAYLOAD.apiKey,
     payload.work,
     'the-host-knows-this-one',
-    password,
+    ...(password === '' ? [] : [password]),
     'Bearer',
     'authorization',
   ]) {

@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path'
 import { createLedger } from '@opsledger/core'
 import { createGuard, type ExclusionMode, TransactionPoolerError } from '@opsledger/dedupe'
 import { eventually } from '@opsledger/testing'
+import { serverChecksPasswords } from '@opsledger/testing/vitest'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { answersOf, complaintsAbout, executionsOf, overlapsIn } from './concurrency/judge.ts'
@@ -21,7 +22,8 @@ if (binary === null) {
 /** It refuses to run as root. */
 const NOBODY = 65_534
 
-describe.skipIf(binary === null)('behind PgBouncer', () => {
+// Its configuration needs a password to hand on.
+describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer', () => {
   const database = useLedgerDatabase()
 
   /** A PgBouncer of this test's own in front of the database; answers with the URL that goes through it. */

@@ -1,4 +1,4 @@
-import { useDatabase } from '@opsledger/testing/vitest'
+import { serverMajor, useDatabase } from '@opsledger/testing/vitest'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type AnyTable,
@@ -201,9 +201,26 @@ describe('before a row is written', () => {
     ],
     ['an integer out of range', [limits({ tiny: 40_000 })], { kind: 'invalid_value', column: 'tiny' }],
     ['a fraction for an integer', [limits({ tiny: 1.5 })], { kind: 'invalid_value', column: 'tiny' }],
-    ['a value outside its domain', [limits({ share: 101 })], { kind: 'invalid_value', column: 'share' }],
-    ['a day that there is not', [limits({ day: '2026-02-30' })], { kind: 'invalid_value', column: 'day' }],
-    ['a number that is too large', [limits({ price: 12345 })], { kind: 'invalid_value', column: 'price' }],
+    // Postgres says so without being asked to write since 16; before, it refuses the rows.
+    ...(serverMajor() < 16
+      ? []
+      : ([
+          [
+            'a value outside its domain',
+            [limits({ share: 101 })],
+            { kind: 'invalid_value', column: 'share' },
+          ],
+          [
+            'a day that there is not',
+            [limits({ day: '2026-02-30' })],
+            { kind: 'invalid_value', column: 'day' },
+          ],
+          [
+            'a number that is too large',
+            [limits({ price: 12345 })],
+            { kind: 'invalid_value', column: 'price' },
+          ],
+        ] as [string, AnyTable[], Partial<Problem>][])),
     ['a NUL character', [limits({ pair_b: 'a\u0000' })], { kind: 'invalid_value', column: 'pair_b' }],
     ['an invalid Date', [limits({ day: new Date(Number.NaN) })], { kind: 'invalid_value', column: 'day' }],
     [

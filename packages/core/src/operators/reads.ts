@@ -80,11 +80,12 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
   }
 
   const list = async (query: Query, page: Page = {}): Promise<RunPage> => {
-    await ready()
     const limit = pageSize(page.limit)
+    const from = page.cursor === undefined ? null : parseCursor(page.cursor)
+    await ready()
     let filtered = filter(query, page)
-    if (page.cursor !== undefined) {
-      const { createdAt, id } = parseCursor(page.cursor)
+    if (from !== null) {
+      const { createdAt, id } = from
       filtered = filtered.where(
         sql<boolean>`(created_at, id) < (${createdAt}::timestamp at time zone 'utc', ${id}::uuid)`,
       )
@@ -103,12 +104,13 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
   }
 
   const openRuns = async (query: Query, page: Pick<Page, 'limit' | 'type'> = {}): Promise<Run[]> => {
+    const limit = pageSize(page.limit)
     await ready()
     const rows = await filter(query, { type: page.type })
       .where('completed_at', 'is', null)
       .orderBy('created_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(pageSize(page.limit))
+      .limit(limit)
       .execute()
     return rows.map(runOf)
   }
