@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { HostTables } from './host-schema.ts'
 
 /** One policy per thing the demo shows, named after it. */
-export const POLICIES = ['twice', 'flaky', 'archive', 'locked', 'takeover', 'orphan'] as const
+const POLICIES = ['twice', 'flaky', 'archive', 'locked', 'takeover', 'orphan'] as const
 export type Policy = (typeof POLICIES)[number]
 
 /** Assignments of `archive` that were removed, for the restore to bring back. */

@@ -22,7 +22,7 @@ export interface TestWorker {
   readonly executions: () => number
 }
 
-export const SCOPE = { workspaceId: 'w' }
+const SCOPE = { workspaceId: 'w' }
 
 /** The one operation of these tests, as each of their processes declares it. */
 export function declareWork(ledger: Ledger, handler: (context: HandlerContext<Payload>) => unknown) {

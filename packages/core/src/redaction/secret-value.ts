@@ -50,7 +50,7 @@ function goOn(text: string, from: number, to: number, after: number): Extent {
   return { from, to: end > after ? end : to }
 }
 
-export function bareEnd(text: string, at: number): number {
+function bareEnd(text: string, at: number): number {
   for (let i = at; i < text.length; i++) {
     const character = text[i]!
     if (/\s/.test(character) || (character === '…' && i === text.length - 1)) return i

@@ -20,13 +20,12 @@ const RENEWALS_PER_LEASE = 3
 const DEADLINE_MARGIN = 1 / 6
 
 /**
- * A worker process's term: one lease row, renewed whatever the process runs. While `isLive()`, nobody can have retired
- * it: the local deadline counts from before the renewal was sent, on the monotonic clock, and ends before the lease.
+ * A worker process's term: one lease row, renewed whatever the process runs. Until the local deadline nobody can have
+ * retired it: that counts from before the renewal was sent, on the monotonic clock, and ends before the lease.
  */
 export interface Term {
   /** The worker id; registers the term at the first call. */
   id(): Promise<string>
-  isLive(): boolean
   /**
    * Renews now, or moves what is executing to a new term; resolves when the term is live again.
    * @throws DatabaseUnavailableError when the database stayed away for `withinMs`
@@ -195,11 +194,9 @@ export function createTerm(
         })
       return registering
     },
-    isLive: () => performance.now() < deadlineAt,
     verify: (withinMs) => retrying(renew, withinMs, () => isClosed),
     async secure(execution, withinMs) {
-      const isLive = () => performance.now() < deadlineAt && execution.claim.workerId === currentId
-      if (isLive()) return
+      if (performance.now() < deadlineAt && execution.claim.workerId === currentId) return
       await retrying(
         async () => {
           if (performance.now() >= deadlineAt) await renew()
