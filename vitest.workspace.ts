@@ -24,6 +24,7 @@ export default defineConfig({
       project('snippets', 'examples/snippets'),
       project('assignment-worker', 'examples/assignment-worker'),
       project('queues', 'examples/queues'),
+      project('model', 'proof/model'),
     ],
   },
 })
