@@ -25,6 +25,7 @@ export default defineConfig({
       project('assignment-worker', 'examples/assignment-worker'),
       project('queues', 'examples/queues'),
       project('model', 'proof/model'),
+      project('chaos', 'proof/chaos'),
     ],
   },
 })
