@@ -3,24 +3,27 @@
  * it plays what has "retry" in its claim.
  */
 import { styleText } from 'node:util'
-import { createChecklist } from './checks.ts'
-import { createDrawing, type Drawing } from './draw.ts'
-import { cooldownScenes } from './scenes/cooldown.ts'
-import { doubleDispatch } from './scenes/double-dispatch.ts'
-import { lostRun, takeover } from './scenes/killed-worker.ts'
-import { partialFailure } from './scenes/partial-failure.ts'
-import { retry } from './scenes/retry.ts'
-import type { Scene } from './scenes/scene.ts'
-import { secret } from './scenes/secret.ts'
-import { twoReconciles } from './scenes/two-reconciles.ts'
-import { COOLDOWN_MS, LEASE_MS, setStage } from './stage.ts'
-import { ledgerTable } from './table.ts'
+import { createChecklist } from './demo/checks.ts'
+import { createDrawing, type Drawing } from './demo/draw.ts'
+import { cooldownScenes } from './demo/scenes/cooldown.ts'
+import { doubleDispatch } from './demo/scenes/double-dispatch.ts'
+import { handBack } from './demo/scenes/hand-back.ts'
+import { lostRun, takeover } from './demo/scenes/killed-worker.ts'
+import { partialFailure } from './demo/scenes/partial-failure.ts'
+import { reset } from './demo/scenes/reset.ts'
+import { retry } from './demo/scenes/retry.ts'
+import type { Scene } from './demo/scenes/scene.ts'
+import { secret } from './demo/scenes/secret.ts'
+import { twoReconciles } from './demo/scenes/two-reconciles.ts'
+import { COOLDOWN_MS, LEASE_MS, setStage } from './demo/stage.ts'
+import { ledgerTable } from './demo/table.ts'
 
 const option = (name: string) =>
   process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? ''
 
 const { tooEarly, afterwards } = cooldownScenes()
 const SCENES: readonly Scene[] = [
+  reset,
   doubleDispatch,
   tooEarly,
   afterwards,
@@ -30,10 +33,7 @@ const SCENES: readonly Scene[] = [
   twoReconciles,
   takeover,
   lostRun,
-  {
-    shows: 'the workers end by themselves when told to',
-    play: async ({ crew }, expect) => expect('ended with code 0', await crew.sendHome(), true),
-  },
+  handBack,
 ]
 
 const chosen = SCENES.filter((scene) => scene.shows.includes(option('only')))
@@ -57,7 +57,7 @@ async function perform(exit: AsyncDisposableStack, draw: Drawing): Promise<boole
   }
 
   const { runs } = await stage.ledger.acrossTenants.list(stage.workspaceId)
-  draw.running([])
+  draw.redraw([])
   draw.heading('the ledger')
   for (const line of ledgerTable(runs)) draw.line(line)
   draw.heading('shown:')

@@ -7,6 +7,7 @@ import { describe, expect, inject, onTestFinished, test } from 'vitest'
 const DEMO = fileURLToPath(new URL('../src/demo.ts', import.meta.url))
 
 const CLAIMS = [
+  'a clean database is migrated and seeded in one go, and one that nobody named is refused',
   'a double dispatch runs once',
   'the same work again is refused while it cools down',
   'after the cooldown it runs again',
@@ -15,8 +16,8 @@ const CLAIMS = [
   "a terminal failure says why, without the secret in the provider's error",
   'of two reconcile jobs at once one is skipped, and its run points to the other',
   'a worker killed in mid-run is survived: another one takes its job over',
-  'reconcile closes the run that a lost worker left open',
-  'the workers end by themselves when told to',
+  'reconcile closes the run that a lost worker left open, and the sessions nobody ended',
+  'workers that are told to stop hand back what they do, and end by themselves',
 ]
 
 /** The demo on the server of this test run, as leader of a process group of its own, as in a terminal. */
@@ -82,6 +83,11 @@ describe('the demo', () => {
     expect(code).toBe(0)
     expect(demo.groupIsAlive()).toBe(false)
     expect(await databasesOf(demo.pid)).toEqual([])
+    // Off a terminal it is calm: at most three lines on the way of each attempt.
+    const onTheWay = output.match(/(?<=\d+\/\d+ +)\w{6} \S+.*, running, attempt \d+$/gm) ?? []
+    expect(onTheWay.length).toBeGreaterThan(0)
+    const told = Map.groupBy(onTheWay, (line) => line)
+    expect(Math.max(...[...told.values()].map((lines) => lines.length))).toBeLessThanOrEqual(3)
   })
 
   test('fails when its guard admits everything', { timeout: 60_000 }, async () => {
@@ -96,7 +102,7 @@ describe('the demo', () => {
   })
 
   test('leaves nothing behind when it is interrupted in mid-run', { timeout: 60_000 }, async () => {
-    const demo = startDemo('--only=killed')
+    const demo = startDemo('--only=killed in mid-run')
     await demo.prints('executes assignment.fetch')
     expect(await databasesOf(demo.pid)).toHaveLength(1)
     process.kill(-demo.pid, 'SIGINT')

@@ -1,12 +1,12 @@
 /**
- * A worker process of the demo: `worker.ts`, told to report what its ledger publishes, and to break on request.
+ * A worker process of the demo: `app/worker.ts`, told to report what its ledger publishes, and to break on request.
  */
 import { randomUUID } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Guard, LedgerEventName } from '@opsledger/core'
 import { PgBoss } from 'pg-boss'
-import { createOperations } from './operations.ts'
-import { type WorkerSettings, wire, work } from './worker.ts'
+import { createOperations } from '../app/operations.ts'
+import { type WorkerSettings, wire, work } from '../app/worker.ts'
 
 const REPORTED = [
   'opsledger:run.admitted',

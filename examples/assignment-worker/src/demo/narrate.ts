@@ -1,5 +1,5 @@
-import { shortId } from './draw.ts'
 import type { Happening } from './happenings.ts'
+import { shortId } from './run-names.ts'
 
 /** What happened in a worker, in a sentence. */
 export function narrate({ name, message, worker }: Happening): string {

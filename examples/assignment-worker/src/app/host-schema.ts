@@ -1,4 +1,7 @@
-import type { Generated, Kysely } from 'kysely'
+import type { ColumnType, Generated, Kysely } from 'kysely'
+
+/** A 64-bit number: the driver reads it as text. */
+type Fence = ColumnType<string, number, number>
 
 /** The host's own tables, as an existing application would have them; OpsLedger neither reads nor changes them. */
 export interface HostTables {
@@ -12,15 +15,19 @@ export interface HostTables {
     external_id: string
     target: string
     state: Generated<'active' | 'removed'>
-    /** Fence of the attempt that wrote the row: a late writer whose claim was taken over changes nothing. */
-    fence: Generated<number>
+    /** Of the attempt that wrote the row: a late writer whose claim was taken over changes nothing. */
+    fence: ColumnType<string, number | undefined, number>
   }
-  /** A session at the provider, by the id of the run that opened it. */
+  /** A session at the provider, opened by one attempt of a run. */
   adapter_runs: {
+    id: string
     run_id: string
+    fence: Fence
     workspace_id: string
     tenant_id: string
-    state: Generated<'open' | 'closed' | 'lost'>
+    started_at: Generated<Date>
+    ended_at: Date | null
+    ended_by: 'worker' | 'reconcile' | null
   }
 }
 
@@ -36,6 +43,7 @@ export async function migrateHost(db: Kysely<HostTables>): Promise<void> {
     .addColumn('external_id', 'uuid', (column) => column.notNull().unique())
     .addColumn('workspace_id', 'uuid', (column) => column.notNull().references('workspaces.id'))
     .addColumn('name', 'text', (column) => column.notNull())
+    .addUniqueConstraint('tenants_in_workspace', ['id', 'workspace_id'])
     .execute()
   await create('policies')
     .addColumn('tenant_id', 'uuid', (column) => column.notNull().references('tenants.id'))
@@ -57,9 +65,17 @@ export async function migrateHost(db: Kysely<HostTables>): Promise<void> {
     ])
     .execute()
   await create('adapter_runs')
-    .addColumn('run_id', 'uuid', (column) => column.primaryKey())
-    .addColumn('workspace_id', 'uuid', (column) => column.notNull().references('workspaces.id'))
-    .addColumn('tenant_id', 'uuid', (column) => column.notNull().references('tenants.id'))
-    .addColumn('state', 'text', (column) => column.notNull().defaultTo('open'))
+    .addColumn('id', 'uuid', (column) => column.primaryKey())
+    .addColumn('run_id', 'uuid', (column) => column.notNull())
+    .addColumn('fence', 'bigint', (column) => column.notNull())
+    .addColumn('workspace_id', 'uuid', (column) => column.notNull())
+    .addColumn('tenant_id', 'uuid', (column) => column.notNull())
+    .addColumn('started_at', 'timestamptz', (column) => column.notNull().defaultTo(db.fn('clock_timestamp')))
+    .addColumn('ended_at', 'timestamptz')
+    .addColumn('ended_by', 'text')
+    .addForeignKeyConstraint('adapter_runs_tenant', ['tenant_id', 'workspace_id'], 'tenants', [
+      'id',
+      'workspace_id',
+    ])
     .execute()
 }

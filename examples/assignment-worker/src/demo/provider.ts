@@ -7,13 +7,13 @@ export const ASSIGNMENTS_PER_POLICY = PAGE_SIZE * PAGES
 /** How long the provider thinks about each request: long enough to watch. */
 const LATENCY_MS = 80
 
-export interface ScriptedAnswer {
+interface ScriptedAnswer {
   readonly status: number
   readonly headers?: Record<string, string>
   readonly body: object
 }
 
-export interface Hold extends Disposable {
+interface Hold extends Disposable {
   /** The request is here. */
   readonly reached: Promise<void>
   release(): void
@@ -26,11 +26,13 @@ export interface Provider extends AsyncDisposable {
   script(path: string, ...answers: (ScriptedAnswer | null)[]): void
   /** The next request to this path waits for `release`, or for the end of the block. */
   hold(path: string): Hold
-  /** When the requests to this path came. */
+  /** When the requests to this path came, by `performance.now()`. */
   requestsAt(path: string): readonly number[]
+  /** Ids of the adapter runs that were opened here and not closed. */
+  openSessions(): string[]
 }
 
-/** `brokenOn` items have no target: nobody can say who is assigned. */
+/** The first `brokenItems` of the page have no target: nobody can say who is assigned. */
 export function assignmentPage(policy: string, page: number, brokenItems = 0) {
   const items = Array.from({ length: PAGE_SIZE }, (_, n) => {
     const id = `${policy}-${(page - 1) * PAGE_SIZE + n + 1}`
@@ -51,7 +53,7 @@ export async function startProvider(): Promise<Provider> {
     const [, verb, session] = /^(PUT|DELETE) \/adapter-runs\/([\w-]+)$/.exec(path) ?? []
     if (verb === 'PUT') sessions.add(session!)
     if (verb === 'DELETE') sessions.delete(session!)
-    return { status: 200, body: path === 'GET /adapter-runs' ? { open: [...sessions] } : {} }
+    return { status: 200, body: {} }
   }
 
   const answer = async (path: string, response: ServerResponse) => {
@@ -79,6 +81,7 @@ export async function startProvider(): Promise<Provider> {
       return { reached: reached.promise, release, [Symbol.dispose]: release }
     },
     requestsAt: (path) => requests.get(path) ?? [],
+    openSessions: () => [...sessions],
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()

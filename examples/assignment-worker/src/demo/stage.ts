@@ -1,17 +1,22 @@
 import { setInterval as every } from 'node:timers/promises'
-import { migrate, type Run, type Scope } from '@opsledger/core'
-import { migrations } from '@opsledger/dedupe/migrations'
+import type { Run, Scope } from '@opsledger/core'
+import { describeProgress } from '@opsledger/seed'
 import { createDatabase, dropStaleDatabases, eventually, findServer } from '@opsledger/testing'
+import type { Kysely } from 'kysely'
 import { type JobWithMetadata, PgBoss, type SendOptions } from 'pg-boss'
+import type { HostTables } from '../app/host-schema.ts'
+import { QUEUES } from '../app/queues.ts'
+import type { POLICIES } from '../app/seed.config.ts'
+import { wire } from '../app/worker.ts'
+import { type Board, createBoard } from './board.ts'
 import { createCrew } from './crew.ts'
 import type { DemoWorkerSettings } from './demo-worker.ts'
 import type { Drawing } from './draw.ts'
 import { createHappenings } from './happenings.ts'
-import { migrateHost } from './host-schema.ts'
 import { narrate } from './narrate.ts'
 import { startProvider } from './provider.ts'
-import { type Policy, seed } from './seed.ts'
-import { QUEUES, wire } from './worker.ts'
+import { resetDatabase } from './reset-database.ts'
+import { policyOf } from './run-names.ts'
 
 /** Short, so that nobody has to wait for long: 15 seconds and 15 minutes unless told. */
 export const LEASE_MS = 2_000
@@ -21,6 +26,8 @@ export const PROVIDER_KEY = 'sk_live_9hT3kQx7Vb2LmZ8sWc4D'
 const LOOK_EVERY_MS = 100
 /** More than any job of the demo takes on a busy machine. */
 const JOB_WITHIN_MS = 15_000
+
+export type Policy = (typeof POLICIES)[number]
 
 /** A job that has ended, with what `deliver` said about it. */
 export type EndedJob = Omit<JobWithMetadata, 'output'> & {
@@ -38,6 +45,8 @@ export async function setStage(
   const server = exit.use(await findServer({ print: draw.line }))
   if (server.kind === 'url') await dropStaleDatabases(server)
   const database = exit.use(await createDatabase(server))
+  const seeded = await resetDatabase(database, (event) => draw.detail(describeProgress(event)))
+
   const provider = exit.use(await startProvider())
   const settings = {
     databaseUrl: database.url,
@@ -48,19 +57,18 @@ export async function setStage(
     progressEveryMs: LOOK_EVERY_MS,
     broken,
   }
-
-  const { applied } = await migrate({ connection: database.url, with: [migrations] })
   const wired = wire(settings)
   exit.defer(async () => {
     await wired.ledger.close()
     await wired.db.destroy()
   })
-  await migrateHost(wired.db)
-  const { workspaceId, tenantId } = await seed(wired.db)
+  const scope = await firstTenant(wired.db)
+  const { workspaceId } = scope
 
   // Its supervisor gives the job of a dead worker to another one; every second instead of every minute.
   const boss = new PgBoss({
     connectionString: database.url,
+    migrate: false,
     schedule: false,
     superviseIntervalSeconds: 1,
     monitorIntervalSeconds: 1,
@@ -68,30 +76,37 @@ export async function setStage(
   boss.on('error', (error) => draw.detail(`pg-boss: ${error.message}`))
   await boss.start()
   exit.defer(() => boss.stop({ graceful: false }))
-  for (const queue of Object.values(QUEUES)) await boss.createQueue(queue, { retryLimit: 2 })
-  draw.line(`migrated and seeded: ${applied.join(', ')}, pg-boss, the host's own tables`)
 
-  const happenings = createHappenings((happening) => draw.detail(narrate(happening)))
-  const crew = exit.use(createCrew(settings, happenings))
+  const board = createBoard(draw)
+  const happenings = createHappenings((happening) => {
+    if (happening.name === 'opsledger:run.settled') board.settled(happening.message)
+    draw.detail(narrate(happening))
+  })
+  const crew = exit.use(createCrew(settings, happenings, draw.line))
   const workers = await Promise.all([crew.hire(), crew.hire()])
   draw.line(`two worker processes: ${workers.map(({ pid }) => pid).join(', ')}`)
 
   const watching = new AbortController()
-  void drawProgress(draw, () => wired.ledger.acrossTenants.openRuns(workspaceId), watching.signal)
-  exit.defer(() => watching.abort())
+  const read = () => wired.ledger.acrossTenants.openRuns(workspaceId)
+  const watched = watch(board, read, (error) => draw.detail(`cannot read the open runs: ${error}`), watching)
+  exit.defer(async () => {
+    watching.abort()
+    await watched
+  })
 
-  const scope: Scope = { workspaceId, tenantId }
-  const job = (policy: Policy) => ({ workspaceId, tenantId, policy })
   return {
     ...wired,
+    database,
+    seeded,
     provider,
     boss,
     happenings,
     crew,
+    board,
     draw,
     workspaceId,
     scope,
-    job,
+    job: (policy: Policy) => ({ ...scope, policy }),
     /** As a dispatcher does it. */
     async send(queue: keyof typeof QUEUES, data: object, options: SendOptions = {}): Promise<string> {
       return (await boss.send(QUEUES[queue], data, options))!
@@ -110,16 +125,31 @@ export async function setStage(
     /** The runs of a policy's work, oldest first. */
     async runsOf(type: string, policy: Policy): Promise<Run[]> {
       const { runs } = await wired.ledger.list(scope, { type })
-      return runs.filter(({ context }) => (context as { policy: string }).policy === policy).reverse()
+      return runs.filter((run) => policyOf(run) === policy).reverse()
     },
   }
 }
 
+async function firstTenant(db: Kysely<HostTables>): Promise<Required<Scope> & { readonly tenantId: string }> {
+  return db
+    .selectFrom('tenants')
+    .innerJoin('workspaces', 'workspaces.id', 'tenants.workspace_id')
+    .select(['tenants.id as tenantId', 'workspaces.id as workspaceId'])
+    .where('tenants.name', '=', 'North')
+    .where('workspaces.name', '=', 'Workspace 1')
+    .executeTakeFirstOrThrow()
+}
+
 /** What an operator's page would show: the open runs, read again and again. */
-async function drawProgress(draw: Drawing, read: () => Promise<Run[]>, signal: AbortSignal): Promise<void> {
+async function watch(
+  board: Board,
+  read: () => Promise<Run[]>,
+  onError: (error: unknown) => void,
+  { signal }: AbortController,
+): Promise<void> {
   try {
-    for await (const _ of every(LOOK_EVERY_MS, undefined, { signal })) draw.running(await read())
+    for await (const _ of every(LOOK_EVERY_MS, undefined, { signal })) board.show(await read())
   } catch (error) {
-    if (!signal.aborted) draw.detail(`cannot read the open runs: ${error}`)
+    if (!signal.aborted) onError(error)
   }
 }

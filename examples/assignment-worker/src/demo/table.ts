@@ -1,5 +1,5 @@
 import type { PastAttempt, Run } from '@opsledger/core'
-import { shortId } from './draw.ts'
+import { policyOf, shortId } from './run-names.ts'
 
 const COLUMNS = ['run', 'type', 'policy', 'attempt', 'outcome', 'total', 'processed', 'failed'] as const
 
@@ -25,12 +25,11 @@ export function ledgerTable(runs: readonly Run[]): string[] {
 }
 
 function cellsOf(run: Run): string[] {
-  const { policy } = (run.context ?? {}) as { policy?: string }
   const counts = [run.counts?.total, run.counts?.processed, run.counts?.failed]
   return [
     shortId(run.id),
     run.type,
-    policy ?? '–',
+    policyOf(run) ?? '–',
     String(run.attempt),
     run.outcome === 'pending' ? run.status : run.outcome,
     ...counts.map((count) => String(count ?? '–')),
@@ -38,7 +37,9 @@ function cellsOf(run: Run): string[] {
 }
 
 function notesOf(run: Run): string[] {
-  const { reasonCode, canonicalRunId, itemFailures, pastAttempts } = run
+  const { canonicalRunId, itemFailures, pastAttempts } = run
+  // A run that waits for its retry has the reason of an attempt that is listed below.
+  const reasonCode = run.status === 'retrying' ? null : run.reasonCode
   const items = Object.entries(itemFailures).map(([code, count]) => `${count} × ${code}`)
   return [
     ...(reasonCode === null ? [] : [reasonCode]),

@@ -1,33 +1,45 @@
-import { startWorker, type WorkerProcess } from '@opsledger/testing'
+import { type ProcessExit, startWorker, type WorkerProcess } from '@opsledger/testing'
 import type { DemoWorkerSettings } from './demo-worker.ts'
 import type { Happening, Happenings } from './happenings.ts'
 
 /** Handing back and closing takes milliseconds; what takes longer than this hangs. */
 const STOP_WITHIN_MS = 10_000
 
+type Ending = ProcessExit & { readonly pid: number }
+
 /** The worker processes. */
 export interface Crew extends AsyncDisposable {
   /** Resolves when it takes jobs. */
   hire(): Promise<WorkerProcess>
-  /** SIGTERM to all; true when each ended by itself with code 0. */
-  sendHome(): Promise<boolean>
+  /** SIGKILL, and waits until it is gone. */
+  kill(worker: WorkerProcess): Promise<void>
+  /** SIGTERM to all. How each that was not killed has ended, also those that crashed before. */
+  sendHome(): Promise<Ending[]>
 }
 
-export function createCrew(settings: DemoWorkerSettings, happenings: Happenings): Crew {
+export function createCrew(
+  settings: DemoWorkerSettings,
+  happenings: Happenings,
+  onCrash: (message: string) => void,
+): Crew {
   const members = new Set<WorkerProcess>()
+  const atWork = new Set<WorkerProcess>()
 
   const listen = async (worker: WorkerProcess, onReady: () => void) => {
     for await (const message of worker.messages<{ name: 'ready' } | Omit<Happening, 'worker'>>()) {
       if (message.name === 'ready') onReady()
       else happenings.add({ ...message, worker } as Happening)
     }
-    members.delete(worker)
+    if (!atWork.delete(worker)) return
+    const { code, signal } = await worker.exited
+    onCrash(`worker ${worker.pid} ended unasked (${signal ?? `code ${code}`}): ${worker.stderr}`)
   }
-  const endInTime = async (worker: WorkerProcess) => {
+  const endInTime = async (worker: WorkerProcess): Promise<Ending> => {
+    atWork.delete(worker)
     const timer = setTimeout(() => void worker.kill(), STOP_WITHIN_MS)
-    const { code } = await worker.kill('SIGTERM')
+    const exit = await worker.kill('SIGTERM')
     clearTimeout(timer)
-    return code === 0
+    return { pid: worker.pid, ...exit }
   }
 
   return {
@@ -36,6 +48,7 @@ export function createCrew(settings: DemoWorkerSettings, happenings: Happenings)
         env: { DEMO_WORKER: JSON.stringify(settings) },
       })
       members.add(worker)
+      atWork.add(worker)
       const { promise: ready, resolve } = Promise.withResolvers<void>()
       void listen(worker, resolve)
       const ended = worker.exited.then(({ code, signal }) => {
@@ -44,11 +57,14 @@ export function createCrew(settings: DemoWorkerSettings, happenings: Happenings)
       await Promise.race([ready, ended])
       return worker
     },
-    async sendHome() {
-      const ended = await Promise.all([...members].map(endInTime))
-      return ended.every(Boolean)
+    async kill(worker) {
+      members.delete(worker)
+      atWork.delete(worker)
+      await worker.kill('SIGKILL')
     },
+    sendHome: () => Promise.all([...members].map(endInTime)),
     async [Symbol.asyncDispose]() {
+      atWork.clear()
       await Promise.all([...members].map((worker) => worker.kill()))
     },
   }

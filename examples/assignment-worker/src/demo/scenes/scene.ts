@@ -31,3 +31,16 @@ export function endOf(run: Run | undefined) {
   const { total, processed, failed } = run.counts ?? {}
   return { outcome: run.outcome, attempt: run.attempt, counts: [total, processed, failed] }
 }
+
+/** Adapter runs of the workspace that never ended, oldest first, from the table itself. */
+export async function neverEnded({ db, workspaceId }: Stage) {
+  const rows = await db
+    .selectFrom('adapter_runs')
+    .select(['id', 'run_id'])
+    .where('workspace_id', '=', workspaceId)
+    .where('ended_at', 'is', null)
+    .orderBy('started_at')
+    .orderBy('id')
+    .execute()
+  return rows.map(({ id, run_id }) => ({ id, runId: run_id }))
+}

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 /** What the ledger, the queue or the provider must say for a claim to count as shown. */
 export type Expect = (what: string, actual: unknown, expected: unknown) => void
 
-export interface Shown {
+interface Shown {
   readonly what: string
   /** Empty when it was shown. */
   readonly problems: readonly string[]

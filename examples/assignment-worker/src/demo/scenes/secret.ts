@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { HostTables } from '../host-schema.ts'
+import type { HostTables } from '../../app/host-schema.ts'
 import { PROVIDER_KEY } from '../stage.ts'
 import { endOf, type Scene } from './scene.ts'
 
@@ -22,27 +22,26 @@ export const secret: Scene = {
     expect('the reason', run?.reasonCode, 'provider.unauthorized')
     expect('the job, which had two more attempts', [delivered.state, delivered.retryCount], ['failed', 0])
     expect('the message quotes the provider', /invalid key.*\[redacted\]/.test(run?.message ?? ''), true)
+    const eventsWith = (text: string) =>
+      happenings.all.filter(({ message }) => JSON.stringify(message).includes(text)).map(({ name }) => name)
     for (const value of [PROVIDER_KEY, PASSWORD]) {
       expect('tables with the secret', await tablesWith(db, value), [])
-      expect(
-        'events with it',
-        happenings.all.filter((one) => JSON.stringify(one.message).includes(value)),
-        [],
-      )
+      expect('events with it', eventsWith(value), [])
     }
-    // The search does find what is there.
+    // The searches do find what is there.
     expect('tables with the reason', await tablesWith(db, 'provider.unauthorized'), [
       'opsledger.operation_run',
       'pgboss.job_common',
     ])
+    expect('events with the reason', eventsWith('provider.unauthorized'), ['opsledger:run.settled'])
   },
 }
 
-/** Every table of the ledger and of the queue that holds this text in any column. */
+/** Every table of this database that holds this text in any column. */
 async function tablesWith(db: Kysely<HostTables>, text: string): Promise<string[]> {
   const { rows: tables } = await sql<{ schema: string; name: string }>`
     select schemaname as schema, tablename as name from pg_tables
-    where schemaname in ('opsledger', 'pgboss') order by 1, 2`.execute(db)
+    where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2`.execute(db)
   const found: string[] = []
   for (const { schema, name } of tables) {
     const { rows } = await sql<{ is_there: boolean }>`

@@ -7,12 +7,7 @@ import type { PgBoss } from 'pg-boss'
 import type { HostTables } from './host-schema.ts'
 import { createOperations, type Operations } from './operations.ts'
 import { createProviderClient } from './provider-client.ts'
-
-export const QUEUES = {
-  fetch: 'assignment-fetch',
-  restore: 'assignment-restore',
-  reconcile: 'reconcile-adapter-runs',
-} as const
+import { QUEUES } from './queues.ts'
 
 export interface WorkerSettings {
   readonly databaseUrl: string
