@@ -88,6 +88,19 @@ await assert.rejects(refusing(payload, { id: 'd-2', attempt: 1, maxAttempts: 3 }
 const { runs } = await ledger.list({ workspaceId: 'acme', tenantId: 'berlin' }, { outcome: 'failed' })
 assert.equal(runs[0]?.reasonCode, 'policy.archived')
 
+// #region reads
+const tenant = { workspaceId: 'acme', tenantId: 'berlin' }
+const since = new Date(Date.now() - 24 * 60 * 60 * 1_000)
+const page = await ledger.list(tenant, { outcome: 'failed', createdAfter: since })
+const next = page.nextCursor && (await ledger.list(tenant, { outcome: 'failed', cursor: page.nextCursor }))
+const waiting = await ledger.openRuns(tenant, { type: 'assignment.restore' })
+const everywhere = await ledger.acrossTenants.list('acme', { type: 'assignment.restore' })
+// #endregion
+assert.equal(page.runs.length, 1)
+assert.equal(next, null)
+assert.deepEqual(waiting, [])
+assert.equal(everywhere.runs.length, 1)
+
 // #region housekeeping
 const dayMs = 24 * 60 * 60 * 1000
 await ledger.sweep() // runs whose worker or whose delivery is gone
