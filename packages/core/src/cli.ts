@@ -1,10 +1,10 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { InvalidOptionError, OpsLedgerError } from './errors.ts'
-import { DEFAULT_SCHEMA, migrate, migrationSql } from './migrate.ts'
 import type { MigrationSet } from './migrations/migration.ts'
 
 const USAGE = `Usage: opsledger migrate [options]
@@ -14,16 +14,23 @@ processes at once.
 
 Options:
   --url URL        The database, as a connection string. Default: OPSLEDGER_DATABASE_URL, else DATABASE_URL.
-  --schema NAME    The schema to migrate. Default: ${DEFAULT_SCHEMA}.
+  --schema NAME    The schema to migrate. Default: opsledger.
   --with PACKAGE   Migrate this package too, such as @opsledger/dedupe. May be given more than once.
   --print          Write the SQL to stdout instead, for a schema that is not there yet; connects to nothing.
-  --help           Show this.
+  -h, --help       Show this.
+  -v, --version    Show the version of @opsledger/core.
+
+Example, for a ledger with a guard:
+  DATABASE_URL=postgres://app@localhost:5432/app npx opsledger migrate --with @opsledger/dedupe
 
 Exit codes: 0 done, 1 it failed, 2 it was called wrongly.
 `
 
 /** The call was wrong: exit code 2, and the way to the usage. */
 class UsageError extends Error {}
+
+/** What this command needs beside it is not installed, or in another version: exit code 1. */
+class InstallationError extends Error {}
 
 const { stdout, stderr, env, argv } = process
 
@@ -33,12 +40,17 @@ async function main(args: string[]): Promise<void> {
     stdout.write(USAGE)
     return
   }
+  if (values.version === true) {
+    stdout.write(`${own().version}\n`)
+    return
+  }
   const [command, ...rest] = positionals
   if (command === undefined) throw new UsageError('No command was given.')
   if (command !== 'migrate') throw new UsageError(`There is no command ${JSON.stringify(command)}.`)
   if (rest.length > 0) throw new UsageError(`migrate takes no argument ${JSON.stringify(rest[0])}.`)
 
-  const { schema = DEFAULT_SCHEMA } = values
+  const { migrate, migrationSql } = await loadMigrate()
+  const { schema } = values
   const packages = values.with ?? []
   const sets: MigrationSet[] = []
   for (const name of packages) sets.push(await migrationsOf(name))
@@ -50,9 +62,9 @@ async function main(args: string[]): Promise<void> {
   if (url === undefined || url === '') {
     throw new UsageError('No database was given: pass --url, or set OPSLEDGER_DATABASE_URL or DATABASE_URL.')
   }
-  const { applied } = await migrate({ connection: url, schema, with: sets })
+  const { applied, schema: migrated } = await migrate({ connection: url, schema, with: sets })
   const what = applied.length === 0 ? 'is up to date, nothing to apply' : `applied ${applied.join(', ')}`
-  stdout.write(`Schema "${schema}": ${what}.\n`)
+  stdout.write(`Schema "${migrated}": ${what}.\n`)
 }
 
 function parse(args: string[]) {
@@ -66,11 +78,54 @@ function parse(args: string[]) {
         with: { type: 'string', multiple: true },
         print: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
       },
     })
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error })
   }
+}
+
+interface PackageJson {
+  readonly version: string
+  readonly peerDependencies?: Readonly<Record<string, string>>
+}
+
+function own(): PackageJson {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as PackageJson
+}
+
+/**
+ * Loaded only when it is needed: beside a `kysely` or `pg` of another version it may fail while it is linked,
+ * before a line of it runs.
+ */
+async function loadMigrate(): Promise<typeof import('./migrate.ts')> {
+  try {
+    return await import('./migrate.ts')
+  } catch (error) {
+    const peers = Object.entries(own().peerDependencies ?? {})
+      .map(([name, range]) => `${name} ${range} (found: ${installedVersion(name)})`)
+      .join(' and ')
+    throw new InstallationError(
+      `@opsledger/core ${own().version} needs ${peers}; what is installed cannot be loaded ` +
+        `(${(error as Error).message.split('\n')[0]}). Install versions in these ranges.`,
+      { cause: error },
+    )
+  }
+}
+
+/** Read off the folders that Node looks into: a package need not export its `package.json`. */
+function installedVersion(name: string): string {
+  let folder = fileURLToPath(new URL('.', import.meta.url))
+  while (folder !== dirname(folder)) {
+    try {
+      const file = join(folder, 'node_modules', name, 'package.json')
+      return (JSON.parse(readFileSync(file, 'utf8')) as PackageJson).version
+    } catch {
+      folder = dirname(folder)
+    }
+  }
+  return 'none'
 }
 
 /** The host's own installation comes first: that is the version which its workers run. */
@@ -113,7 +168,7 @@ try {
 } catch (error) {
   const isUsage = error instanceof UsageError || error instanceof InvalidOptionError
   const text = error instanceof Error ? error.message : String(error)
-  const isKnown = isUsage || error instanceof OpsLedgerError
+  const isKnown = isUsage || error instanceof OpsLedgerError || error instanceof InstallationError
   stderr.write(`opsledger: ${isKnown ? text : `migrating failed: ${text}`}\n`)
   if (isUsage) stderr.write('See `opsledger --help`.\n')
   process.exitCode = isUsage ? 2 : 1

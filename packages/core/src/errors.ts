@@ -1,3 +1,5 @@
+import { createRedactor, type Redactor } from './redaction/redactor.ts'
+
 /**
  * The one base of every error this library throws on purpose. `code` is a stable literal to branch on; the
  * message says what happened, on what, and what to do next; `cause` keeps what it came from.
@@ -72,6 +74,25 @@ export class DatabaseUnavailableError extends OpsLedgerError {
   readonly code = 'database_unavailable'
 }
 
+/**
+ * The connection was lost while the host's transaction was being committed, and the database stayed away: whether its
+ * writes are there is not known. Look before writing them again.
+ */
+export class TransactionUnconfirmedError extends OpsLedgerError {
+  readonly code = 'transaction_unconfirmed'
+  /** For `select pg_xact_status('…'::xid8)`. */
+  readonly transactionId: string
+
+  constructor(transactionId: string, withinMs: number, options?: ErrorOptions) {
+    super(
+      `The connection was lost while transaction ${transactionId} was being committed, and the database stayed away ` +
+        `for ${withinMs} ms: whether its writes are there is not known. Look before writing them again.`,
+      options,
+    )
+    this.transactionId = transactionId
+  }
+}
+
 /** The database answered and refused these settings: a wrong password, an unknown database or role. */
 export class DatabaseRefusedError extends OpsLedgerError {
   readonly code = 'database_refused'
@@ -101,13 +122,20 @@ export class CountError extends OpsLedgerError {
   readonly code = 'impossible_count'
 }
 
-/** A short, single-line picture of a value for a message; never throws and never shows more than 80 characters. */
+const MAX_SHOWN_LENGTH = 80
+let redactor: Redactor | null = null
+
+/**
+ * A short, single-line picture of a value for a message; never throws and never shows more than 80 characters. A
+ * queue may store the message, and what was given may be a secret in the wrong place.
+ */
 function show(value: unknown): string {
   let text: string
   try {
     text = typeof value === 'string' ? JSON.stringify(value) : String(value)
   } catch {
-    text = `a ${typeof value}`
+    return `a ${typeof value}`
   }
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text
+  redactor ??= createRedactor({ maxLength: MAX_SHOWN_LENGTH })
+  return redactor.redact(text)
 }

@@ -5,7 +5,10 @@ import type { ExactScope } from './run/scope.ts'
 import type { Settlement } from './run/settlement.ts'
 import type { SettlementAnswer } from './run/verdict.ts'
 
-/** What is published, by channel. Messages hold ids, codes and counts; never a payload, never an error's own text. */
+/**
+ * What is published, by channel. Messages hold ids, codes, counts, and of a failure what the ledger keeps of it (its
+ * redacted message, never the error's own text); never a payload. A run comes with the host's own context.
+ */
 export interface LedgerEvents {
   'opsledger:run.opened': { schema: string; run: Run; state: string }
   'opsledger:run.admitted': {

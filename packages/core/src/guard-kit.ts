@@ -11,6 +11,7 @@ export {
   sqlState,
 } from './database/database-error.ts'
 export {
+  type Call,
   type ConnectionSettings,
   callText,
   type Executor,
@@ -37,6 +38,7 @@ export {
   claimFrom,
   createSettler,
   inOrder,
+  settleOnce,
   toAdoption,
   toRunRequest,
   toSettlement,
@@ -44,7 +46,7 @@ export {
 export { assertKnownOptions } from './known-options.ts'
 export { runtimeOf } from './ledger.ts'
 export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
-export { assertDuration, MAX_TYPE_LENGTH } from './operation/operation-plan.ts'
+export { assertDuration, exactFingerprint, MAX_TYPE_LENGTH } from './operation/operation-plan.ts'
 export { isSecured, runAttempt } from './operation/run-attempt.ts'
 export { walkTable } from './operators/prune.ts'
 export { createCountBook } from './run/counts.ts'
@@ -54,5 +56,5 @@ export { runningRun } from './run/running-run.ts'
 export { assertText, exactScope } from './run/scope.ts'
 export type { Settlement } from './run/settlement.ts'
 export type { Runtime } from './runtime.ts'
-export { planSettings, requireReadCommitted } from './sql/plan-settings.ts'
+export { commitDurably, planSettings, transactionRules } from './sql/plan-settings.ts'
 export type { Execution, Executions } from './worker/executions.ts'

@@ -3,6 +3,7 @@
 // The ledger and its operations
 export { createLedger, type Ledger, type LedgerOptions, type SweepOptions } from './ledger.ts'
 export type { Operation } from './operation/operation.ts'
+export type { RunningRun, RunTransactionOptions } from './operation/run-transaction.ts'
 export type { HandlerContext, OperationOptions, SystemJobOptions } from './operation/operation-plan.ts'
 export type { Opened } from './operation/open-run.ts'
 export type { Recorder } from './run/counts.ts'
@@ -28,6 +29,7 @@ export {
   CountError,
   DatabaseRefusedError,
   DatabaseUnavailableError,
+  TransactionUnconfirmedError,
   InvalidOptionError,
   LedgerClosedError,
   MissingIdentityError,

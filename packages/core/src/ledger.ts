@@ -8,7 +8,13 @@ import { publish } from './events.ts'
 import type { Guard, SweepPlace, SweptBatch } from './guard/guard.ts'
 import { createRecordOnlyGuard } from './guard/record-only-guard.ts'
 import { assertKnownOptions } from './known-options.ts'
-import { assertSchemaName, connectionSettings, DEFAULT_SCHEMA } from './migrate.ts'
+import {
+  assertKysely,
+  assertOneWay,
+  assertSchemaName,
+  connectionSettings,
+  DEFAULT_SCHEMA,
+} from './migrate.ts'
 import { createOperation, type Operation } from './operation/operation.ts'
 import {
   assertDuration,
@@ -24,6 +30,7 @@ import { createReads, type Reads } from './operators/reads.ts'
 import { createRedactor } from './redaction/redactor.ts'
 import { secretsOf } from './redaction/secrets-of.ts'
 import type { Run } from './run/run.ts'
+import { assertText, MAX_SCOPE_ID_LENGTH } from './run/scope.ts'
 import { createReadiness, type Runtime } from './runtime.ts'
 import { createExecutions } from './worker/executions.ts'
 import { createTerm, DEFAULT_LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from './worker/term.ts'
@@ -70,7 +77,7 @@ export interface LedgerOptions {
   readonly admissionTimeoutMs?: number
   /** How long a settlement is sent again, in ms; then the answer is `unconfirmed`. @default 30,000 */
   readonly settlementTimeoutMs?: number
-  /** Values that must never reach a column or an event, beside the connection's own. */
+  /** Values that must never reach a column or an event, beside the connection's own. Under 6 characters they are not looked for. */
   readonly secrets?: readonly string[]
 }
 
@@ -87,11 +94,15 @@ export interface Ledger extends Reads {
   /** Closes runs whose worker or whose delivery is gone; answers with them. Safe to call from many processes. */
   sweep(options?: SweepOptions): Promise<Run[]>
   prune(options: PruneOptions): Promise<PruneReport>
-  /** Looks at the database and the migrations, and says what is wrong; operations do it by themselves. */
+  /**
+   * Looks at the database and the migrations, and opens what the guards need; says what is wrong. Operations do it by
+   * themselves, but a worker that asks before it takes jobs fails at its start, not with its first job.
+   */
   ready(): Promise<void>
   /**
    * Takes no more work, aborts the signals of what still runs (`LedgerClosedError`), waits for it to settle, and
-   * closes the library's connections. What ignores its signal beyond `withinMs` is left to the next worker.
+   * closes the library's connections and its guards'. What ignores its signal beyond `withinMs` is left to the next
+   * worker. Closed again, it is the same closing.
    */
   close(options?: { withinMs?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -102,8 +113,17 @@ const runtimes = new WeakMap<object, Runtime>()
 /** For packages that bring a guard. @throws InvalidOptionError */
 export function runtimeOf(ledger: Ledger): Runtime {
   const runtime = runtimes.get(ledger)
-  if (runtime === undefined) throw new InvalidOptionError('ledger', ledger, 'what `createLedger` returned')
+  if (runtime === undefined) {
+    const allowed = 'what `createLedger` returned, of the same copy of @opsledger/core'
+    throw new InvalidOptionError('ledger', ledger, allowed)
+  }
   return runtime
+}
+
+/** @throws InvalidOptionError, which shows none of the values */
+function assertSecrets(secrets: readonly string[]): readonly string[] {
+  if (Array.isArray(secrets) && secrets.every((secret) => typeof secret === 'string')) return secrets
+  throw new InvalidOptionError('secrets', '(not shown)', 'an array of strings')
 }
 
 /** @throws InvalidOptionError; nothing is connected before the first use */
@@ -132,9 +152,9 @@ export function createLedger(options: LedgerOptions): Ledger {
     'settlementTimeoutMs',
     options.settlementTimeoutMs ?? DEFAULT_SETTLEMENT_TIMEOUT_MS,
   )
-  const ways = ['connection', 'pool', 'kysely'] as const
-  const given = ways.filter((way) => options[way] !== undefined)
-  if (given.length > 1) throw new InvalidOptionError(given[1]!, 'given', `only one of ${ways.join(', ')}`)
+  assertOneWay(options)
+  if (options.kysely !== undefined) assertKysely(options.kysely)
+  const secrets = assertSecrets(options.secrets ?? [])
 
   const settings = options.kysely === undefined ? connectionSettings(options) : null
   const executor =
@@ -143,6 +163,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       : createOwnExecutor(schema, settings, connections)
   const executions = createExecutions()
   const readiness = createReadiness(schema, executor)
+  const checks: (() => Promise<void>)[] = []
   const closers: (() => Promise<void>)[] = []
   let closing: Promise<void> | null = null
 
@@ -155,16 +176,16 @@ export function createLedger(options: LedgerOptions): Ledger {
     host: hostname(),
     admissionTimeoutMs,
     settlementTimeoutMs,
-    redactor: createRedactor({ secrets: [...secretsOf(settings), ...(options.secrets ?? [])] }),
+    redactor: createRedactor({ secrets: [...secretsOf(settings), ...secrets] }),
     requireMigrations: readiness.requireMigrations,
     async ready() {
       if (closing !== null) throw new LedgerClosedError()
       return readiness.ready()
     },
+    onReady: (check) => checks.push(check),
     onClose: (close) => closers.unshift(close),
     isClosed: () => closing !== null,
   }
-  const recordOnly = createRecordOnlyGuard(runtime)
   const reporter = createProgressReporter(runtime, progressEveryMs)
   const deliveryLimits: Record<string, number> = {}
   const guards = new Set<Guard>()
@@ -186,19 +207,22 @@ export function createLedger(options: LedgerOptions): Ledger {
 
   const ledger: Ledger = {
     operation(operationOptions) {
-      const plan = planOperation(operationOptions, recordOnly)
+      const plan = planOperation(operationOptions, ledger, recordOnly)
       deliveryLimits[plan.type] = operationOptions.deliveryLimitMs ?? DEFAULT_DELIVERY_LIMIT_MS
       guards.add(plan.guard)
       return createOperation(runtime, reporter, plan)
     },
     systemJob(jobOptions) {
-      const plan = planSystemJob(jobOptions)
+      const plan = planSystemJob(jobOptions, ledger)
       deliveryLimits[plan.type] = jobOptions.deliveryLimitMs ?? DEFAULT_DELIVERY_LIMIT_MS
       guards.add(plan.guard)
       return createOperation(runtime, reporter, plan)
     },
     ...createReads(executor, runtime.ready),
-    async sweep({ workspaceId, deliveryLimitMs = {} } = {}) {
+    async sweep(sweepOptions = {}) {
+      assertKnownOptions('sweep', sweepOptions, ['workspaceId', 'deliveryLimitMs'])
+      const { workspaceId, deliveryLimitMs = {} } = sweepOptions
+      if (workspaceId !== undefined) assertText('workspaceId', workspaceId, MAX_SCOPE_ID_LENGTH)
       for (const [type, limitMs] of Object.entries(deliveryLimitMs))
         assertDuration(`deliveryLimitMs.${type}`, limitMs)
       await runtime.ready()
@@ -220,18 +244,23 @@ export function createLedger(options: LedgerOptions): Ledger {
       return swept
     },
     async prune(pruneOptions) {
+      assertKnownOptions('prune', pruneOptions, ['runsOlderThanMs', 'claimsOlderThanMs', 'signal'])
       await runtime.ready()
       return pruneLedger(executor, schema, strongestGuard(), pruneOptions)
     },
     async ready() {
       await runtime.ready()
+      for (const check of checks) await check()
     },
-    close({ withinMs = DEFAULT_CLOSE_TIMEOUT_MS } = {}) {
-      closing ??= close(assertDuration('withinMs', withinMs))
+    async close(closeOptions = {}) {
+      assertKnownOptions('close', closeOptions, ['withinMs'])
+      const withinMs = assertDuration('withinMs', closeOptions.withinMs ?? DEFAULT_CLOSE_TIMEOUT_MS)
+      closing ??= close(withinMs)
       return closing
     },
     [Symbol.asyncDispose]: () => ledger.close(),
   }
+  const recordOnly = createRecordOnlyGuard(runtime, ledger)
   runtimes.set(ledger, runtime)
   return ledger
 }

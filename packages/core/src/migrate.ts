@@ -4,8 +4,9 @@ import pg from 'pg'
 import { connectionProblem } from './database/database-error.ts'
 import { type ConnectionSettings, quoteName } from './database/executor.ts'
 import { InvalidOptionError, NewerSchemaError } from './errors.ts'
+import { assertKnownOptions } from './known-options.ts'
 import { migrations as core } from './migrations/index.ts'
-import type { MigrationSet } from './migrations/migration.ts'
+import { isAdditive, type MigrationSet } from './migrations/migration.ts'
 
 export const DEFAULT_SCHEMA = 'opsledger'
 
@@ -33,6 +34,7 @@ export interface MigrationReport {
  * @throws NewerSchemaError, DatabaseUnavailableError, DatabaseRefusedError, InvalidOptionError
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
+  assertKnownOptions('migrate', options, ['connection', 'pool', 'kysely', 'schema', 'with'])
   const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
   const sets = migrationSets(options)
   const { kysely, settings, close } = connect(options)
@@ -51,6 +53,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrationReport>
 
 /** The same as SQL text for a host's own pipeline, marks of the applied migrations included. */
 export function migrationSql(options: { schema?: string; with?: readonly MigrationSet[] } = {}): string {
+  assertKnownOptions('migrationSql', options, ['schema', 'with'])
   const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
   const s = quoteName(schema)
   const parts = ['begin', lockStatement(schema), `create schema if not exists ${s}`]
@@ -90,18 +93,34 @@ async function migrateIn(
   await sql.raw(`create schema if not exists ${quoteName(schema)}`).execute(trx)
   const applied: string[] = []
   for (const set of sets) {
+    const ahead = await additiveAhead(trx, schema, set)
     const migrator = new Migrator({
       db: trx,
       migrationTableSchema: schema,
       migrationTableName: `${set.package}_migration`,
       migrationLockTableName: `${set.package}_migration_lock`,
-      provider: { getMigrations: async () => toKysely(set, schema) },
+      provider: { getMigrations: async () => ({ ...toKysely(set, schema), ...ahead }) },
     })
     const { error, results } = await migrator.migrateToLatest()
     if (error !== undefined) throw migrationProblem(error, schema, set)
     applied.push(...(results ?? []).map((result) => `${set.package}/${result.migrationName}`))
   }
   return applied
+}
+
+/** What a newer version added that this one can do without: Kysely wants to know every migration that was applied. */
+async function additiveAhead(
+  trx: Transaction<unknown>,
+  schema: string,
+  { package: name, migrations }: MigrationSet,
+) {
+  const table = `${quoteName(schema)}.${quoteName(`${name}_migration`)}`
+  const found = await sql<{ table: string | null }>`select to_regclass(${table})::text as table`.execute(trx)
+  if (found.rows[0]?.table == null) return {}
+  const applied = await sql<{ name: string }>`select name from ${sql.raw(table)}`.execute(trx)
+  const known = new Set(migrations.map((migration) => migration.name))
+  const ahead = applied.rows.filter((row) => !known.has(row.name) && isAdditive(row.name))
+  return Object.fromEntries(ahead.map((row) => [row.name, { async up() {} }]))
 }
 
 function toKysely(set: MigrationSet, schema: string) {
@@ -143,11 +162,25 @@ function lockStatement(schema: string): string {
 }
 
 function migrationSets(options: { with?: readonly MigrationSet[] }): MigrationSet[] {
-  return [core, ...(options.with ?? []).filter((set) => set.package !== core.package)]
+  const others = options.with ?? []
+  const isSet = (set: MigrationSet) => typeof set?.package === 'string' && Array.isArray(set.migrations)
+  if (!Array.isArray(others) || !others.every(isSet)) {
+    throw new InvalidOptionError('with', others, "an array of packages' `migrations`")
+  }
+  return [core, ...others.filter((set) => set.package !== core.package)]
+}
+
+/** @throws InvalidOptionError */
+export function assertKysely(kysely: unknown): void {
+  if (typeof (kysely as { transaction?: unknown } | null)?.transaction !== 'function') {
+    throw new InvalidOptionError('kysely', kysely, 'a Kysely instance')
+  }
 }
 
 function connect(options: MigrateOptions) {
+  assertOneWay(options)
   if (options.kysely !== undefined) {
+    assertKysely(options.kysely)
     return { kysely: options.kysely as Kysely<unknown>, settings: null, close: async () => {} }
   }
   const settings = connectionSettings(options)
@@ -157,13 +190,23 @@ function connect(options: MigrateOptions) {
   return { kysely, settings, close: () => kysely.destroy() }
 }
 
-/** @throws InvalidOptionError unless exactly one way to the database is given */
+/** @throws InvalidOptionError when more than one way to the database is given */
+export function assertOneWay(options: Pick<MigrateOptions, 'connection' | 'pool' | 'kysely'>): void {
+  const ways = ['connection', 'pool', 'kysely'] as const
+  const given = ways.filter((way) => options[way] !== undefined)
+  if (given.length > 1) throw new InvalidOptionError(given[1]!, 'given', `only one of ${ways.join(', ')}`)
+}
+
+/** @throws InvalidOptionError unless a way to the database is given */
 export function connectionSettings(options: {
   connection?: ConnectionSettings | string
   pool?: { readonly options: object }
 }): ConnectionSettings {
   const { connection, pool } = options
   if (pool !== undefined) {
+    if (typeof pool?.options !== 'object' || pool.options === null) {
+      throw new InvalidOptionError('pool', pool, 'a pg `Pool`, or what has its `options`')
+    }
     // pg keeps the password (and the TLS key) out of enumeration; everything else is a plain property.
     const { password, ssl } = pool.options as { password?: never; ssl?: unknown }
     return {

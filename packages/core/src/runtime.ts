@@ -22,6 +22,8 @@ export interface Runtime {
   ready(): Promise<ServerFacts>
   /** A guard's migrations are needed too. */
   requireMigrations(set: MigrationSet): void
+  /** What a guard looks at when the host asks whether the ledger is ready. */
+  onReady(check: () => Promise<void>): void
   /** Called once, in reverse order, when the ledger closes and nothing executes any more. */
   onClose(close: () => Promise<void>): void
   isClosed(): boolean

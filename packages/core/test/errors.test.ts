@@ -16,6 +16,7 @@ const ERRORS: Record<string, InstanceType<typeof OpsLedgerError>> = {
   newer_schema: new core.NewerSchemaError('m', { cause: CAUSE }),
   operation_error: new core.OperationError('provider.rejected', 'm', { cause: CAUSE }),
   scope_mismatch: new ScopeMismatchError('r1'),
+  transaction_unconfirmed: new core.TransactionUnconfirmedError('812', 30_000, { cause: CAUSE }),
 }
 
 test('every error class of the public door is here', () => {

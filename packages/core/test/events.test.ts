@@ -119,12 +119,14 @@ test('a delivery that a guard refuses is told with the refusal, and nothing of a
     holder: null,
     run: null,
   } as const
+  const ledger = ledgerOf()
   const refusing = {
+    ledger,
     excludes: true,
     cooldownMs: 0,
     admit: async () => ({ admitted: false, refusal }),
   } as unknown as Guard
-  const operation = operationOf(ledgerOf(), undefined, refusing)
+  const operation = operationOf(ledger, undefined, refusing)
   expect(await operation(PAYLOAD, delivery('refused-1'))).toEqual(refusal)
   expect(heard).toEqual([
     {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,13 +20,13 @@ interface Ended {
 /** The command as a real process, with no database in its environment unless it is given one. */
 function opsledger(
   args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
+  options: { env?: Record<string, string>; cwd?: string; cli?: string } = {},
 ): Promise<Ended> {
   const { OPSLEDGER_DATABASE_URL: _, DATABASE_URL: __, NODE_OPTIONS: ___, ...inherited } = process.env
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['--conditions=opsledger-source', CLI, ...args],
+      ['--conditions=opsledger-source', options.cli ?? CLI, ...args],
       { cwd: options.cwd ?? tmpdir(), env: { ...inherited, ...options.env } },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
     )
@@ -137,11 +137,68 @@ test.each([['--help'], ['-h'], ['help'], ['migrate', '--help']])(
     const { code, stdout, stderr } = await opsledger(args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^Usage: opsledger migrate/)
-    for (const word of ['--url', '--schema', '--with', '--print', 'OPSLEDGER_DATABASE_URL', 'Exit codes']) {
+    const options = ['--url', '--schema', '--with', '--print', '--help', '--version']
+    for (const word of [...options, 'OPSLEDGER_DATABASE_URL', 'Example', 'Exit codes']) {
       expect(stdout).toContain(word)
     }
   },
 )
+
+test.each([['--version'], ['-v'], ['migrate', '--version']])(
+  'opsledger %s says its version',
+  async (...args) => {
+    const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'))
+    expect(await opsledger(args)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+  },
+)
+
+describe('beside another kysely than it needs', () => {
+  const install = async (versions: Record<string, string>) => {
+    const folder = await mkdtemp(join(tmpdir(), 'opsledger-peers-'))
+    await cp(fileURLToPath(new URL('../src', import.meta.url)), join(folder, 'src'), { recursive: true })
+    await cp(fileURLToPath(new URL('../package.json', import.meta.url)), join(folder, 'package.json'))
+    for (const [name, version] of Object.entries(versions)) {
+      const home = join(folder, 'node_modules', name)
+      await mkdir(home, { recursive: true })
+      const exports = { '.': './index.js' }
+      await writeFile(join(home, 'package.json'), JSON.stringify({ name, version, type: 'module', exports }))
+      // As in that version: the migrator stands in the main door, and there is no other.
+      const names = name === 'kysely' ? ['Kysely', 'PostgresDialect', 'sql', 'Migrator'] : ['default']
+      const source = names.map((n) => (n === 'default' ? 'export default {}' : `export const ${n} = {}`))
+      await writeFile(join(home, 'index.js'), source.join('\n'))
+    }
+    return folder
+  }
+  const inFolder = async (versions: Record<string, string>, args: readonly string[]) => {
+    const folder = await install(versions)
+    try {
+      return await opsledger(args, { cli: join(folder, 'src/cli.ts') })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+
+  test('names what it needs and what it found, without a stack trace: exit code 1', async () => {
+    const found = { kysely: '0.28.17', pg: '8.23.1' }
+    const { code, stdout, stderr } = await inFolder(found, ['migrate', '--url', NOWHERE])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(
+      /^opsledger: @opsledger\/core \S+ needs kysely \^0\.29\.0 \(found: 0\.28\.17\) and pg \S+ \(found: 8\.23\.1\); what is installed cannot be loaded \(.*\)\. Install versions in these ranges\.\n$/,
+    )
+  })
+
+  test('without any: says so', async () => {
+    const { code, stderr } = await inFolder({}, ['migrate', '--print'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/needs kysely \^0\.29\.0 \(found: none\) and pg \S+ \(found: none\)/)
+    expect(stderr.trimEnd()).not.toContain('\n')
+  })
+
+  test('still says how it is used, and its version', async () => {
+    expect(await inFolder({ kysely: '0.28.17' }, ['--help'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await inFolder({}, ['--version'])).toMatchObject({ code: 0, stderr: '' })
+  })
+})
 
 test.each([
   ['no command', [], /No command was given/],

@@ -219,6 +219,19 @@ describe('a schema that does not fit the code', () => {
     await database.pool().query(`delete from opsledger.core_migration where name = '9999_from_the_future'`)
     expect(await catalogOf(database.pool())).toEqual(before)
   })
+
+  test('what a newer version has only added is let be, by workers and by migrate()', async () => {
+    await database
+      .pool()
+      .query(
+        `insert into opsledger.core_migration (name, timestamp) values ('9999_note_additive', '2099-01-01T00:00:00.000Z')`,
+      )
+    await ledgerOf().ready()
+    expect(await migrate({ connection: database.url })).toEqual({ schema: 'opsledger', applied: [] })
+    const left = await database.pool().query(`select name from opsledger.core_migration order by name`)
+    expect(left.rows.map((row) => row.name)).toContain('9999_note_additive')
+    await database.pool().query(`delete from opsledger.core_migration where name = '9999_note_additive'`)
+  })
 })
 
 describe('a database that cannot be used', () => {

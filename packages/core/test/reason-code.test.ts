@@ -30,7 +30,6 @@ describe('reason codes', () => {
         'items.all_failed',
         'run.overlap',
         'run.not_canonical',
-        'run.cooldown',
         'provider.throttled',
         'unknown.error',
         'unknown.thrown',

@@ -11,6 +11,7 @@ import {
   runFromRow,
   runtimeOf,
   type Settlement,
+  settleOnce,
   toAdoption,
   walkTable,
   within,
@@ -90,6 +91,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
         await orphans.settle()
       },
     })
+    runtime.onReady(session.ready)
   }
   const send = (settlements: readonly object[]) => executor.call('settle', [JSON.stringify(settlements)])
   const orphans = createOrphanKeeper(runtime, registry)
@@ -98,7 +100,12 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   const settleUnrecorded = createSettler(runtime, send, orphans.keep)
   const admit = createAdmission(runtime, registry, session, orphans)
 
-  const identityArgs = (job: JobIdentity) => [job.identity, job.workKey]
+  const identityArgs = (job: JobIdentity) => {
+    if (typeof job?.identity !== 'string' || typeof job.workKey !== 'string') {
+      throw new InvalidOptionError('job', job, "what an operation's `identify`, or `jobIdentity`, returned")
+    }
+    return [job.identity, job.workKey]
+  }
 
   runtime.onClose(async () => {
     // A last try for what could not be settled; what it cannot do is left to the next worker.
@@ -111,6 +118,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   })
 
   const guard: DedupeGuard = {
+    ledger,
     excludes: true,
     exclusion,
     cooldownMs,
@@ -125,6 +133,16 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
         if (entry !== null) registry.leave(entry)
         session?.unlock(claim.fence)
       }
+    },
+    async lock(call, claim) {
+      return (await call('lock_claim', [claim.identity, claim.fence, claim.runId])) as string | null
+    },
+    settleIn: (call, claim, settlement, claimCooldownMs) =>
+      settleOnce(call, 'settle', { claim, settlement, cooldownMs: claimCooldownMs }),
+    finish(claim) {
+      const entry = registry.byFence(claim.fence)
+      if (entry !== null) registry.leave(entry)
+      session?.unlock(claim.fence)
     },
     abandon(claim) {
       const entry = registry.byFence(claim.fence)
@@ -150,12 +168,14 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
         Number(await executor.call('prune_claims', [from, to, olderThanMs])),
       ),
     async explain(job) {
+      const args = identityArgs(job)
       await runtime.ready()
-      return explanationFrom((await executor.call('explain', identityArgs(job))) as ExplanationRow[])
+      return explanationFrom((await executor.call('explain', args)) as ExplanationRow[])
     },
     async release(job) {
+      const args = identityArgs(job)
       await runtime.ready()
-      return (await executor.call('release', identityArgs(job))) as number
+      return (await executor.call('release', args)) as number
     },
     protect: (protectOptions) =>
       protect(runtime, guard, (request) => admit({ ...request, recordsRun: false }), protectOptions),

@@ -27,6 +27,8 @@ const MAX_RECONNECT_MS = 500
  * locks of everything that still executes; a lock that cannot be had yet is asked for again, and aborts nothing.
  */
 export interface LockSession {
+  /** Opens the connection, unless it is open. @throws as `call` */
+  ready(): Promise<void>
   /** @throws TransactionPoolerError, DatabaseUnavailableError, DatabaseRefusedError */
   call(name: string, args: readonly unknown[]): Promise<unknown>
   /** The admitted claim's lock is this session's now, and is asked for again after a lost connection. */
@@ -222,6 +224,9 @@ export function createLockSession({
   }
 
   return {
+    async ready() {
+      await ready()
+    },
     async call(name, args) {
       const on = await ready()
       try {

@@ -15,6 +15,7 @@ import {
   assertText,
   createCountBook,
   exactDelivery,
+  exactFingerprint,
   exactScope,
   type Guard,
   isSecured,
@@ -47,7 +48,7 @@ export type ProtectVerdict<T> =
   | { readonly executed: true; readonly value: T; readonly settlement: SettlementAnswer }
   | Extract<Verdict<never>, { executed: false }>
 
-/** @throws what the handler throws, unchanged; and what an operation throws before executing */
+/** @throws what the handler throws, unchanged; and what an operation throws before executing, as when it is aborted */
 export type Protected<P, R> = (payload: P, delivery: Delivery) => Promise<ProtectVerdict<Awaited<R>>>
 
 /** @throws InvalidOptionError */
@@ -70,10 +71,12 @@ export function protect<P, R>(
     const job = jobIdentity({
       scope: exactScope(options.scope(payload)),
       type: options.type,
-      fingerprint: options.fingerprint(payload),
+      fingerprint: exactFingerprint(options.fingerprint(payload)),
     })
     if (runtime.isClosed()) throw new LedgerClosedError()
+    delivery.signal?.throwIfAborted()
     await runtime.ready()
+    delivery.signal?.throwIfAborted()
     for (;;) {
       const admission = await admit({ job, newRunId: v7(), delivery, context: null })
       if (!admission.admitted) return admission.refusal

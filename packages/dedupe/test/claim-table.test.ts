@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { createGuard, jobIdentity } from '@opsledger/dedupe'
 import { describe, expect, it } from 'vitest'
+import { mutate } from './acceptance/support/database.ts'
 import { type Cell, readClaimTable } from './support/claim-table.ts'
-import { useLedgerDatabase, useLedgers } from './support/ledger.ts'
+import { useLedgers } from './support/ledger.ts'
 import { scriptedWorker } from './support/scripted-worker.ts'
+import { useVariantDatabase, VARIANTS } from './support/variants.ts'
 import { walkClaimTable } from './support/walk-claim-table.ts'
 
 const cells: Cell[] = [...(await readClaimTable('new')), ...(await readClaimTable('settle'))]
@@ -12,56 +14,49 @@ it('the page has a cell for each of six states and nine events', () => {
   expect(cells).toHaveLength(6 * 9)
 })
 
-describe.each(['session', 'lease'] as const)('in %s mode', (exclusion) => {
-  const database = useLedgerDatabase()
+describe.each(VARIANTS)('$name', (variant) => {
+  const database = useVariantDatabase(variant)
   const newLedger = useLedgers(database)
 
   it.each(cells)('$state meets $event: $expected', async (cell) => {
-    expect(await walkClaimTable(database.pool(), newLedger, exclusion).play(cell)).toEqual(cell.expected)
+    const walk = walkClaimTable(database.pool(), newLedger, variant.exclusion)
+    expect(await walk.play(cell)).toEqual(cell.expected)
+  })
+
+  it('a settlement under a fence that another claim has followed is superseded and changes no row', async () => {
+    const pool = database.pool()
+    const job = jobIdentity({
+      scope: { workspaceId: 'w', tenantId: 't' },
+      type: 'assignment.fetch',
+      fingerprint: 'superseded',
+    })
+    const slow = await scriptedWorker(pool)
+    const claim = await slow.admit(job, 'd1')
+    await slow.expire()
+    const delivery = { id: 'd2', attempt: 1, maxAttempts: 5 }
+    const guard = createGuard(newLedger(), { exclusion: variant.exclusion })
+    const taken = await guard.admit({ job, newRunId: randomUUID(), delivery, context: null })
+    expect(taken.admitted).toBe(true)
+
+    const rows = async () => [
+      (await pool.query('select * from opsledger.job_claim where identity = $1', [job.identity])).rows,
+      (await pool.query('select * from opsledger.operation_run where identity = $1', [job.identity])).rows,
+    ]
+    const before = await rows()
+    expect(await slow.settle(claim, 'succeeded')).toBe('superseded')
+    expect(await slow.settle(claim, 'retrying')).toBe('superseded')
+    expect(await rows()).toEqual(before)
   })
 })
 
-describe('a settlement under a fence that another claim has followed', () => {
-  const database = useLedgerDatabase()
+describe.each(VARIANTS)('the walk catches ($name)', (variant) => {
+  const database = useVariantDatabase(variant)
   const newLedger = useLedgers(database)
 
-  it.each(['session', 'lease'] as const)(
-    'is superseded and changes no row, in %s mode',
-    async (exclusion) => {
-      const pool = database.pool()
-      const job = jobIdentity({
-        scope: { workspaceId: 'w', tenantId: 't' },
-        type: 'assignment.fetch',
-        fingerprint: `superseded in ${exclusion} mode`,
-      })
-      const slow = await scriptedWorker(pool)
-      const claim = await slow.admit(job, 'd1')
-      await slow.expire()
-      const delivery = { id: 'd2', attempt: 1, maxAttempts: 5 }
-      const guard = createGuard(newLedger(), { exclusion })
-      const taken = await guard.admit({ job, newRunId: randomUUID(), delivery, context: null })
-      expect(taken.admitted).toBe(true)
-
-      const rows = async () => [
-        (await pool.query('select * from opsledger.job_claim where identity = $1', [job.identity])).rows,
-        (await pool.query('select * from opsledger.operation_run where identity = $1', [job.identity])).rows,
-      ]
-      const before = await rows()
-      expect(await slow.settle(claim, 'succeeded')).toBe('superseded')
-      expect(await slow.settle(claim, 'retrying')).toBe('superseded')
-      expect(await rows()).toEqual(before)
-    },
-  )
-})
-
-describe.each(mutants())('the walk catches a library that $name', ({ name, cell, of, edits }) => {
-  const database = useLedgerDatabase()
-  const newLedger = useLedgers(database)
-
-  it.each(['session', 'lease'] as const)(`in %s mode (${name})`, async (exclusion) => {
+  it.each(mutants())('a library that $name', async ({ cell, of, edits }) => {
     const found = cells.find(({ state, event }) => `${state} meets ${event}` === cell)!
-    await breakFunction(database.pool(), of, edits)
-    const outcome = await walkClaimTable(database.pool(), newLedger, exclusion)
+    await mutate(database.pool(), of, edits)
+    const outcome = await walkClaimTable(database.pool(), newLedger, variant.exclusion)
       .play(found)
       .catch((error: Error) => [error.message])
     expect(outcome).not.toEqual(found.expected)
@@ -140,20 +135,4 @@ function mutants(): Mutant[] {
       edits: [['(seen.claim).fence = seen.orphan_fence', 'false']],
     },
   ]
-}
-
-/** Puts a broken text in the place of a function of this database. */
-async function breakFunction(pool: import('pg').Pool, of: string, edits: Mutant['edits']) {
-  const { rows } = await pool.query<{ text: string }>(
-    `select pg_get_functiondef(('opsledger.' || $1)::regproc) as text`,
-    [of],
-  )
-  let { text } = rows[0]!
-  const isBroken = edits.every(([from, to]) => text.includes(to) && !text.includes(from))
-  if (isBroken) return
-  for (const [from, to] of edits) {
-    if (!text.includes(from)) throw new Error(`${of} no longer says: ${from}`)
-    text = text.replace(from, to)
-  }
-  await pool.query(text)
 }

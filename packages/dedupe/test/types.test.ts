@@ -6,6 +6,7 @@ import {
   type Operation,
   type Recorder,
   type Run,
+  type RunningRun,
   type SettlementAnswer,
   type SkipReason,
   type Verdict,
@@ -51,7 +52,8 @@ describe('the payload', () => {
         expectTypeOf(context.counts).toEqualTypeOf<Recorder>()
         expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>()
         expectTypeOf(context.fence).toEqualTypeOf<number>()
-        expectTypeOf(context.run).toEqualTypeOf<Run>()
+        expectTypeOf(context.run).toEqualTypeOf<RunningRun>()
+        expectTypeOf(context.run).toExtend<Run>()
         return 1
       },
     })
@@ -114,6 +116,46 @@ describe('the payload', () => {
       operation({ workspaceId: 'w', tenantId: 't', policyId: 'p' }, { id: 'd', attempt: 1 })
       // @ts-expect-error a system job without a guard
       ledger.systemJob({ type: 'a.b', workspaceId: () => 'w', handler: () => {} })
+    }
+    expectTypeOf(misuse).toBeFunction()
+  })
+})
+
+describe('which work a payload is', () => {
+  interface Named extends Fetch {
+    readonly operationRunId: string
+    readonly maybeRunId?: string
+  }
+  const common = { type: 'a.b', scope: (named: Named) => scope(named), handler: () => {} }
+
+  test('is said by a fingerprint, by a run id that every payload has, or by both, with a guard or without', () => {
+    const each = () => {
+      ledger.operation({ ...common, fingerprint: () => 'x' })
+      ledger.operation({ ...common, guard, fingerprint: () => 'x', runId: ({ maybeRunId }) => maybeRunId })
+      const byRunId = ledger.operation({
+        ...common,
+        runId: (payload) => {
+          expectTypeOf(payload).toEqualTypeOf<Named>()
+          return payload.operationRunId
+        },
+      })
+      expectTypeOf(byRunId).parameters.toEqualTypeOf<[Named, Delivery]>()
+    }
+    expectTypeOf(each).toBeFunction()
+  })
+
+  test('must be said', () => {
+    const misuse = () => {
+      // @ts-expect-error recorded only, and neither a fingerprint nor a run id
+      ledger.operation({ type: 'a.b', scope, handler: () => {} })
+      // @ts-expect-error the same with a guard
+      ledger.operation({ type: 'a.b', scope, guard, handler: () => {} })
+      // @ts-expect-error a run id that a payload may lack
+      ledger.operation({ ...common, runId: ({ maybeRunId }: Named) => maybeRunId })
+      // @ts-expect-error a promise of a fingerprint
+      ledger.operation({ ...common, fingerprint: async () => 'x' })
+      // @ts-expect-error a ledger is no guard
+      ledger.operation({ ...common, fingerprint: () => 'x', guard: ledger })
     }
     expectTypeOf(misuse).toBeFunction()
   })

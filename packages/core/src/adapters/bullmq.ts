@@ -38,10 +38,11 @@ export interface ExecutedJob<R> {
  * ```
  *
  * - *Executed*, or skipped with nothing lost: the job completes.
- * - *Retry later*, or handed back by a shutdown: `moveToDelayed`, which spends no attempt.
+ * - *Retry later*, handed back by a shutdown, or cancelled before the handler began: `moveToDelayed`, which spends no
+ *   attempt.
  * - *Failed*: an error with the ledger's message; `UnrecoverableError` when no retry is wanted. Its `cause` is what the
  *   handler threw, and stays in this process.
- * - `worker.cancelJob` aborts the handler's signal; what the handler then throws is a failed attempt.
+ * - `worker.cancelJob` aborts the handler's signal; what a handler that has begun then throws is a failed attempt.
  *
  * What BullMQ does without asking, and this cannot map: a job that stalled more than `maxStalledCount` times fails
  * without being delivered (the ledger's sweep closes its run); `maxStartedAttempts` counts postponed deliveries too

@@ -1,4 +1,4 @@
-import { DatabaseUnavailableError, LedgerClosedError } from '../errors.ts'
+import { OpsLedgerError } from '../errors.ts'
 import type { Operation } from '../operation/operation.ts'
 import type { Delivery } from '../run/delivery.ts'
 import type { Run } from '../run/run.ts'
@@ -6,6 +6,20 @@ import type { SkipReason } from '../run/verdict.ts'
 
 /** Nothing was executed and nobody said how long to wait: longer than a poll, shorter than a queue's own retry. */
 const DEFAULT_POSTPONE_MS = 1_000
+
+/** What only an operator can mend takes longer, and should not be asked for by every job once a second. */
+const OPERATOR_POSTPONE_MS = 30_000
+
+/** By the code of an error that comes before anything is executed. */
+const POSTPONED_MS: Readonly<Record<string, number>> = {
+  ledger_closed: DEFAULT_POSTPONE_MS,
+  database_unavailable: DEFAULT_POSTPONE_MS,
+  lock_table_full: DEFAULT_POSTPONE_MS,
+  database_refused: OPERATOR_POSTPONE_MS,
+  transaction_pooler: OPERATOR_POSTPONE_MS,
+  missing_migration: OPERATOR_POSTPONE_MS,
+  newer_schema: OPERATOR_POSTPONE_MS,
+}
 
 /** A delivery that was acknowledged without executing: what a queue keeps of it. */
 export interface SkippedJob {
@@ -29,8 +43,9 @@ export type Disposition<R> =
     }
 
 /**
- * A ledger that was closed first, or a database that is away, executed nothing: no attempt is spent.
- * @throws what else comes before executing; it is a mistake of the host's, and its queue's failure
+ * What executed nothing spends no attempt: a ledger that was closed first, a database that is away, a signal that was
+ * aborted first; nor what an operator has to mend, from a migration that is missing to a password that is wrong.
+ * @throws what else comes before executing; it is a mistake in the host's code, and its queue's failure
  */
 export async function dispose<P, R>(
   operation: Operation<P, R>,
@@ -38,10 +53,13 @@ export async function dispose<P, R>(
   delivery: Delivery,
 ): Promise<Disposition<Awaited<R>>> {
   const conclusion = await operation.conclude(payload, delivery).catch((error: unknown) => {
-    if (error instanceof LedgerClosedError || error instanceof DatabaseUnavailableError) return null
+    const delayMs = error instanceof OpsLedgerError ? POSTPONED_MS[error.code] : undefined
+    if (delayMs !== undefined) return { postponedMs: delayMs }
+    if (delivery.signal?.aborted && error === delivery.signal.reason)
+      return { postponedMs: DEFAULT_POSTPONE_MS }
     throw error
   })
-  if (conclusion === null) return { action: 'postpone', delayMs: DEFAULT_POSTPONE_MS }
+  if ('postponedMs' in conclusion) return { action: 'postpone', delayMs: conclusion.postponedMs }
   if (!conclusion.executed) {
     const { action, reason, retryAfterMs, run } = conclusion
     if (action === 'retry_later') return { action: 'postpone', delayMs: retryAfterMs }

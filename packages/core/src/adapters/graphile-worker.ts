@@ -45,9 +45,10 @@ export interface GraphileWorkerOptions {
  * - *Executed*, or skipped with nothing lost: the job completes, which deletes it. What the handler returns is dropped:
  *   graphile-worker would read an array as a batch's answer.
  * - *Failed*: an error with the ledger's message. When no retry is wanted, its attempts are used up first.
- * - *Retry later*, or handed back by a shutdown: the job is freed with its attempt given back.
- * - Its shutdown signal aborts the handler's; what the handler then throws is a failed attempt. Close the ledger first,
- *   as above.
+ * - *Retry later*, handed back by a shutdown, or aborted before the handler began: the job is freed with its attempt
+ *   given back.
+ * - Its shutdown signal aborts the handler's; what a handler that has begun then throws is a failed attempt. Close the
+ *   ledger first, as above.
  *
  * What graphile-worker does not offer. A task can neither end its job for good nor put it off: `reschedule_jobs` and
  * `permanently_fail_jobs` leave locked jobs alone. Both are therefore an update of `_private_jobs` (and of the named

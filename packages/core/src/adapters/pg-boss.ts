@@ -63,11 +63,11 @@ export interface PgBossJobResult {
  *
  * - *Executed*, or skipped with nothing lost: `completed`. The output names the run; what the handler returned is not
  *   stored, because one value that is no JSON would fail its whole batch.
- * - *Retry later*, or handed back by a shutdown: see `postponePgBossJob`.
+ * - *Retry later*, handed back by a shutdown, or aborted before the handler began: see `postponePgBossJob`.
  * - *Failed*: `failed`, and `deadletter` when no retry is wanted: without a dead letter queue that is the end of the
  *   job. The output is what the ledger keeps of the error.
  * - pg-boss aborts the handler's signal when the job expires, when its heartbeat finds the job gone, and at
- *   `boss.stop`; what the handler then throws is a failed attempt. Close the ledger first, as above.
+ *   `boss.stop`; what a handler that has begun then throws is a failed attempt. Close the ledger first, as above.
  *
  * What pg-boss does without asking: a job that runs longer than `expireInSeconds` fails there and is delivered again;
  * while its first execution still runs, it is refused and postponed.

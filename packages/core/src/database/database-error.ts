@@ -32,7 +32,8 @@ export function sqlState(error: unknown): string | null {
 
 /** The connection, not the statement, failed: whether it took effect is unknown. */
 export function isConnectionError(error: unknown): boolean {
-  if (error instanceof DatabaseUnavailableError) return true
+  // One that gave up on a conflict was heard by the database each time.
+  if (error instanceof DatabaseUnavailableError) return !isConflict(error.cause)
   const code = sqlState(error)
   if (code !== null && (CONNECTION_STATES.has(code) || CONNECTION_CODES.has(code) || /^08...$/.test(code)))
     return true
@@ -46,7 +47,7 @@ export function isConflict(error: unknown): boolean {
   return code !== null && CONFLICT_STATES.has(code)
 }
 
-/** A statement of ours ran under a stricter isolation level than it needs (see `requireReadCommitted`). */
+/** A statement of ours ran under a stricter isolation level than it needs (see `transactionRules`). */
 export function isWrongIsolation(error: unknown): boolean {
   return sqlState(error) === 'OL001'
 }

@@ -1,9 +1,13 @@
 import type { Kysely } from 'kysely'
 import type { RunRow } from '../run/run.ts'
+import type { HostTransaction } from './host-transaction.ts'
 
 export interface LedgerTables {
   operation_run: RunRow
 }
+
+/** Calls a function of the schema. */
+export type Call = (name: string, args: readonly unknown[], timeoutMs?: number) => Promise<unknown>
 
 /**
  * How the library talks to its schema: by calling the functions that the migrations put there. One call is one
@@ -17,7 +21,12 @@ export interface Executor {
   readonly settings: ConnectionSettings | null
   /** For reads, migrations and the host's own writes. */
   readonly kysely: Kysely<LedgerTables>
-  call: (name: string, args: readonly unknown[], timeoutMs?: number) => Promise<unknown>
+  call: Call
+  /**
+   * A READ COMMITTED transaction for the host's writes, on connections that no call of ours waits for; `call` calls a
+   * function of the schema inside it. Ends at once, with its reason, when `cut` aborts.
+   */
+  transaction<T>(cut: AbortSignal, work: (trx: HostTransaction, call: Call) => Promise<T>): Promise<T>
   /** Runs a statement outside the hot path and returns its rows. */
   query<R>(text: string, values?: readonly unknown[]): Promise<R[]>
   /** Looks at the server once, and from then on calls it as it needs to be called. */

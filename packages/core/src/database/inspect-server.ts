@@ -1,10 +1,10 @@
 import { InvalidOptionError, MissingMigrationError, NewerSchemaError } from '../errors.ts'
-import type { MigrationSet } from '../migrations/migration.ts'
+import { isAdditive, type MigrationSet } from '../migrations/migration.ts'
 import { connectionProblem } from './database-error.ts'
 import { type Executor, quoteName, type ServerFacts } from './executor.ts'
 
 /** SQL-standard function bodies and TID range scans are all there from 14 on. */
-export const OLDEST_POSTGRES = 14
+const OLDEST_POSTGRES = 14
 
 /** @throws DatabaseUnavailableError, DatabaseRefusedError, InvalidOptionError (server older than 14) */
 export async function inspectServer(executor: Executor): Promise<ServerFacts> {
@@ -40,7 +40,7 @@ export async function assertMigrated(executor: Executor, schema: string, set: Mi
   const applied = new Set(rows.map((row) => row.name))
   const known = set.migrations.map((migration) => migration.name)
   const missing = known.filter((name) => !applied.has(name))
-  const unknown = [...applied].filter((name) => !known.includes(name))
+  const unknown = [...applied].filter((name) => !known.includes(name) && !isAdditive(name))
   if (unknown.length > 0) {
     throw new NewerSchemaError(
       `Schema "${schema}" has ${set.package} migrations that this version of @opsledger/${set.package} does not ` +

@@ -8,6 +8,7 @@ import {
   parseAnswer,
   type ServerRow,
 } from './executor.ts'
+import { transactionOn } from './host-transaction.ts'
 
 /**
  * The host's own Kysely instance: its connections, its settings. Each call states its isolation level and nothing
@@ -29,6 +30,7 @@ export function createKyselyExecutor<DB>(schema: string, host: Kysely<DB>): Exec
       const rows = inTransaction<{ answer: string | null }>(callText(schema, name, args.length), args)
       return parseAnswer(await bounded(rows, timeoutMs))
     },
+    transaction: (cut, work) => transactionOn(host, schema, cut, work),
     query: (text, values = []) => inTransaction(text, values),
     async inspect() {
       const row = (await inTransaction<ServerRow>(INSPECT_SERVER, []))[0]!

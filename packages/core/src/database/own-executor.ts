@@ -14,6 +14,7 @@ import {
   type ServerFacts,
   type ServerRow,
 } from './executor.ts'
+import { transactionOnClient } from './host-transaction.ts'
 
 /** Enough for a settlement in flight, a renewal, a read and a host transaction at once. */
 export const DEFAULT_CONNECTIONS = 4
@@ -40,6 +41,7 @@ export function createOwnExecutor(
   // An idle connection that the server closes is replaced at the next call; without a listener it ends the process.
   pool.on('error', () => {})
   const kysely = new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
+  let hostPool: pg.Pool | null = null
   let opensTransactions = false
   let prepares = true
 
@@ -65,6 +67,23 @@ export function createOwnExecutor(
       client.off('error', onError)
       client.release(broken ?? undefined)
     }
+  }
+
+  /** A host's transaction takes as long as the host likes: a settlement or a renewal must not wait for one to end. */
+  const poolForHost = (): pg.Pool => {
+    if (hostPool === null) {
+      hostPool = new pg.Pool({
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        keepAlive: true,
+        ...settings,
+        application_name: 'opsledger host',
+        max: maxConnections,
+        min: 0,
+        allowExitOnIdle: true,
+      })
+      hostPool.on('error', () => {})
+    }
+    return hostPool
   }
 
   const executor: Executor = {
@@ -106,6 +125,15 @@ export function createOwnExecutor(
         throw error
       }
     },
+    async transaction(cut, work) {
+      let client: pg.PoolClient
+      try {
+        client = await poolForHost().connect()
+      } catch (error) {
+        throw connectionProblem(error, settings)
+      }
+      return transactionOnClient(client, schema, cut, work)
+    },
     async query<R>(text: string, values: readonly unknown[] = []) {
       const { rows } = await withClient((client) => client.query(text, values as unknown[]))
       return rows as R[]
@@ -126,6 +154,8 @@ export function createOwnExecutor(
     },
     async close() {
       await kysely.destroy()
+      // Kysely ends its pool only if it has used it.
+      await Promise.all([pool.ended ? null : pool.end(), hostPool?.end()])
     },
   }
   return executor

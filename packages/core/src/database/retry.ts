@@ -10,7 +10,7 @@ const MAX_PAUSE_MS = 250
 /**
  * Sends again what failed without taking effect (a conflict) or with unknown effect (a lost connection; so only what
  * is idempotent may be passed). Everything else is thrown as it is.
- * @throws DatabaseUnavailableError when the database stayed away for `withinMs`
+ * @throws DatabaseUnavailableError when the database stayed away, or somebody else was in the way, for `withinMs`
  */
 export async function retrying<T>(
   work: () => Promise<T>,
@@ -26,18 +26,21 @@ export async function retrying<T>(
       const isLost = isConnectionError(error)
       // Waiting for a row is bounded by time alone: whoever holds it may be slow.
       const isWaiting = sqlState(error) === '55P03'
-      if (!isLost && !isWaiting && !(isConflict(error) && ++conflicts < MAX_CONFLICTS)) throw error
+      if (!isLost && !isConflict(error)) throw error
+      if (!isLost && !isWaiting && ++conflicts >= MAX_CONFLICTS)
+        throw unavailable(error, 'was in conflict each time')
       const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round) * (0.5 + Math.random() / 2)
       if (isCancelled() || performance.now() + pauseMs > giveUpAt) {
-        if (!isLost || error instanceof DatabaseUnavailableError) throw error
-        throw new DatabaseUnavailableError(
-          `The database stayed away for ${withinMs} ms: ${(error as Error).message}`,
-          { cause: error },
-        )
+        if (error instanceof DatabaseUnavailableError) throw error
+        throw unavailable(error, `${isLost ? 'stayed away' : 'was busy'} for ${withinMs} ms`)
       }
       await pause(pauseMs)
     }
   }
+}
+
+function unavailable(cause: unknown, why: string): DatabaseUnavailableError {
+  return new DatabaseUnavailableError(`The database ${why}: ${(cause as Error).message}`, { cause })
 }
 
 export function pause(durationMs: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { namesOf, read } from './read.ts'
 
 /** Wrappers of wrappers end long before this; it also bounds a chain without end. */
-export const MAX_CHAIN_LENGTH = 16
+const MAX_CHAIN_LENGTH = 16
 
 /**
  * What was thrown, then what caused it, level by level: `cause`, the errors of an `AggregateError`, the error of a

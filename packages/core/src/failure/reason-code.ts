@@ -13,7 +13,6 @@ export const REASON_CODES = Object.freeze({
 
   'run.overlap': 'Skipped, because the same work was already executing.',
   'run.not_canonical': 'Skipped, because another run stands for the same work.',
-  'run.cooldown': 'Skipped, because the same work ended a short time ago.',
   'run.cancelled': 'The run was cancelled before it ended by itself.',
   'items.other': 'Items failed for more different reasons than a run keeps; this counts the rest.',
   'items.all_failed': 'The handler returned, but every item it processed had failed.',

@@ -1,7 +1,7 @@
 import { PLACEHOLDER } from '../redaction/redactor.ts'
 
 /** Longer than any message worth reading, so that a hostile one costs no more than this. */
-export const MAX_READ_LENGTH = 8_192
+const MAX_READ_LENGTH = 8_192
 
 /**
  * The beginnings after which Postgres and JSON parsers show the value itself: in quotes, and up to the last quote

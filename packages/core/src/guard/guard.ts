@@ -1,3 +1,5 @@
+import type { Call } from '../database/executor.ts'
+import type { Ledger } from '../ledger.ts'
 import type { Delivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
 import type { PastAttempt, Run } from '../run/run.ts'
@@ -66,6 +68,8 @@ export interface SweptBatch {
  * the one that excludes.
  */
 export interface Guard {
+  /** The ledger it was made for, whose term and connections it uses. Operations of another ledger refuse it. */
+  readonly ledger: Ledger
   /** Whether two executions of one identity are kept apart. System jobs need it. */
   readonly excludes: boolean
   /** How long an identity is refused after a terminal completion, in ms. */
@@ -73,6 +77,15 @@ export interface Guard {
   admit(request: AdmissionRequest): Promise<Admission>
   /** Bounded retries inside; never throws for an unreachable database. */
   settle(claim: Claim, settlement: Settlement, cooldownMs: number): Promise<SettlementReply>
+  /**
+   * Inside a host's transaction, last before its commit: locks the claim, and answers with the transaction's id while
+   * the claim still is at its fence, else with null.
+   */
+  lock(call: Call, claim: Claim): Promise<string | null>
+  /** As `settle`, as a part of the host's transaction; `finish` follows when that has committed and the handler ended. */
+  settleIn(call: Call, claim: Claim, settlement: Settlement, cooldownMs: number): Promise<SettlementReply>
+  /** The claim was settled with a host's transaction: lets go of what this process keeps of it. */
+  finish(claim: Claim): void
   /** The claim was admitted and will not be executed here: lets go of what this process keeps of it. */
   abandon(claim: Claim): void
   /** Moves executions to a new term; answers with the fences that are still their own. */

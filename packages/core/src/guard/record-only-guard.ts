@@ -1,8 +1,9 @@
 import { createBatcher } from '../batcher.ts'
 import { isConnectionError } from '../database/database-error.ts'
-import type { Executor } from '../database/executor.ts'
+import type { Call, Executor } from '../database/executor.ts'
 import { retrying } from '../database/retry.ts'
 import { ScopeMismatchError } from '../errors.ts'
+import type { Ledger } from '../ledger.ts'
 import type { JobIdentity } from '../run/identity.ts'
 import { type PastAttemptRow, pastAttemptsFrom, type RunRow, runFromRow } from '../run/run.ts'
 import type { Settlement } from '../run/settlement.ts'
@@ -20,7 +21,7 @@ import type {
 } from './guard.ts'
 
 /** Admission without exclusion: every delivery executes, recorded and fenced. A later attempt supersedes a running one. */
-export function createRecordOnlyGuard(runtime: Runtime): Guard {
+export function createRecordOnlyGuard(runtime: Runtime, ledger: Ledger): Guard {
   const { executor, term } = runtime
 
   const admissions = createBatcher<AdmissionRequest, AdmittedAnswer | { verdict: 'not_this_scope' }>(
@@ -41,6 +42,7 @@ export function createRecordOnlyGuard(runtime: Runtime): Guard {
   )
 
   return {
+    ledger,
     excludes: false,
     cooldownMs: 0,
     async admit(request) {
@@ -49,6 +51,12 @@ export function createRecordOnlyGuard(runtime: Runtime): Guard {
       return { admitted: true, claim: claimFrom(answer) }
     },
     settle,
+    async lock(call, claim) {
+      return (await call('lock_run', [claim.runId, claim.fence])) as string | null
+    },
+    settleIn: (call, claim, settlement, cooldownMs) =>
+      settleOnce(call, 'settle_run_batch', { claim, settlement, cooldownMs }),
+    finish() {},
     abandon() {},
     async adopt(claims, workerId) {
       return new Set(
@@ -157,15 +165,8 @@ export function createSettler(
   const batcher = createBatcher<Entry, SettlementReply>(
     async (entries) => {
       const payload = entries.map(toSettlement)
-      const answers = (await retrying(() => send(payload), runtime.settlementTimeoutMs)) as {
-        n: number
-        answer: SettlementAnswer
-        completedAt: string | null
-      }[]
-      return inOrder(answers, ({ answer, completedAt }) => ({
-        answer,
-        completedAt: completedAt === null ? null : new Date(completedAt),
-      }))
+      const answers = (await retrying(() => send(payload), runtime.settlementTimeoutMs)) as SettlementRow[]
+      return inOrder(answers, replyFrom)
     },
     { isolates: (error) => !isConnectionError(error) },
   )
@@ -177,6 +178,26 @@ export function createSettler(
       return { answer: 'unconfirmed', completedAt: null }
     }
   }
+}
+
+/** One settlement as a part of somebody else's transaction: sent once, by the function that a guard has for it. */
+export async function settleOnce(
+  call: Call,
+  name: string,
+  entry: { claim: Claim; settlement: Settlement; cooldownMs: number },
+): Promise<SettlementReply> {
+  const answers = (await call(name, [JSON.stringify([toSettlement(entry, 0)])])) as SettlementRow[]
+  return replyFrom(answers[0]!)
+}
+
+interface SettlementRow {
+  n: number
+  answer: SettlementAnswer
+  completedAt: string | null
+}
+
+function replyFrom({ answer, completedAt }: SettlementRow): SettlementReply {
+  return { answer, completedAt: completedAt === null ? null : new Date(completedAt) }
 }
 
 /** The settlement as the schema's `run_settlement` type takes it. */

@@ -15,6 +15,7 @@ import {
   waitingSinceFunction,
 } from '../sql/close-lost-runs.ts'
 import { fenceSequence, lockKeyFunction } from '../sql/lock-key.ts'
+import { lockRunFunction, transactionStatusFunction } from '../sql/lock-run.ts'
 import { openRunFunction } from '../sql/open-run.ts'
 import {
   openRunIndex,
@@ -74,6 +75,8 @@ export const migrations: MigrationSet = {
         settleRunsFunction,
         settleRunBatchFunction,
         reportProgressFunction,
+        lockRunFunction,
+        transactionStatusFunction,
         openRunFunction,
         waitingSinceFunction,
         closeLostRunFunction,

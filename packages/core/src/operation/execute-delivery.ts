@@ -13,6 +13,7 @@ import type { Execution } from '../worker/executions.ts'
 import type { OperationPlan } from './operation-plan.ts'
 import type { ProgressReporter } from './progress-reporter.ts'
 import { isSecured, runAttempt } from './run-attempt.ts'
+import { createRunTransaction, withTransaction } from './run-transaction.ts'
 
 interface Job<P> {
   readonly payload: P
@@ -66,6 +67,7 @@ async function executeAttempt<P, R>(
   const { book: counts, signal } = execution
   const { runId, attempt, fence } = claim
   const run = runningRun(claim, job, delivery)
+  const handled = withTransaction(run, createRunTransaction(runtime, execution, plan.cooldownMs))
   const fields = {
     schema: runtime.schema,
     type: plan.type,
@@ -82,7 +84,7 @@ async function executeAttempt<P, R>(
     execution,
     delivery,
     plan.cooldownMs,
-    () => plan.handler({ payload, run, fence, signal, counts, delivery }),
+    () => plan.handler({ payload, run: handled, fence, signal, counts, delivery }),
   )
   stopReporting()
   publish('opsledger:run.settled', { ...fields, settlement, answer: reply.answer, durationMs })

@@ -1,11 +1,12 @@
 import { InvalidOptionError } from '../errors.ts'
 import type { Guard } from '../guard/guard.ts'
 import { assertKnownOptions } from '../known-options.ts'
+import type { Ledger } from '../ledger.ts'
 import type { Recorder } from '../run/counts.ts'
 import type { Delivery } from '../run/delivery.ts'
 import { type JobIdentity, jobIdentity } from '../run/identity.ts'
-import type { Run } from '../run/run.ts'
 import { assertText, exactScope, type Scope } from '../run/scope.ts'
+import type { RunningRun } from './run-transaction.ts'
 
 /** A type is part of an index key and of every list an operator reads. */
 export const MAX_TYPE_LENGTH = 100
@@ -17,7 +18,7 @@ export const DEFAULT_DELIVERY_LIMIT_MS = 24 * 60 * 60 * 1000
 export interface HandlerContext<P> {
   readonly payload: P
   /** The run as it is now: executing, nothing settled. */
-  readonly run: Run
+  readonly run: RunningRun
   /** The fencing token, to pass on to systems that can refuse an older one. */
   readonly fence: number
   /** Aborts when the claim is lost, the ledger shuts down, or the queue wants the job to stop; `reason` says which. */
@@ -26,18 +27,35 @@ export interface HandlerContext<P> {
   readonly delivery: Delivery
 }
 
-export interface OperationOptions<P, R> {
+/** @see WorkName for what says which work a payload is */
+export type OperationOptions<P, R> = OperationBasics<P, R> & WorkName<P>
+
+/** Which work a payload is. Every payload must say: a job that nothing tells from another is refused. */
+export type WorkName<P> =
+  | {
+      /** What makes two payloads the same work; `fingerprint` of `@opsledger/dedupe` makes one. */
+      readonly fingerprint: (payload: NoInfer<P>) => string
+      /** The run id that the dispatcher put into the payload, when it did. */
+      readonly runId?: (payload: NoInfer<P>) => string | null | undefined
+    }
+  | {
+      /** The run id that the dispatcher put into every payload: without a `fingerprint`, it is the work. */
+      readonly runId: (payload: NoInfer<P>) => string
+      readonly fingerprint?: undefined
+    }
+
+/** The options of an operation beside what says which work a payload is. */
+export interface OperationBasics<P, R> {
   /** What kind of work, such as `assignment.fetch`. */
   readonly type: string
   /** Whose work it is. */
   readonly scope: (payload: P) => Scope
-  /** The run id that the dispatcher put into the payload, when it did. */
-  readonly runId?: (payload: NoInfer<P>) => string | null | undefined
-  /** What makes two payloads the same work; `fingerprint` of `@opsledger/dedupe` makes one. Required unless `runId` is given. */
-  readonly fingerprint?: (payload: NoInfer<P>) => string
   /** Facts for operators, stored with the run as JSON. Not redacted: name what is safe. */
   readonly context?: (payload: NoInfer<P>) => unknown
-  /** Keeps two executions of one identity apart. Without one, runs are recorded and fenced, and nothing is refused. */
+  /**
+   * Keeps two executions of one identity apart; made for this ledger. Without one, runs are recorded and fenced, and
+   * nothing is refused.
+   */
   readonly guard?: Guard
   /** How long the identity is refused after a terminal completion, in ms; 0 for never. @default the guard's */
   readonly cooldownMs?: number
@@ -67,9 +85,10 @@ export interface OperationPlan<P, R> {
   identify(payload: P): JobIdentity
 }
 
-/** @throws InvalidOptionError */
+/** @throws InvalidOptionError, above all when the guard is another ledger's */
 export function planOperation<P, R>(
   options: OperationOptions<P, R>,
+  ledger: Ledger,
   defaultGuard: Guard,
 ): OperationPlan<P, R> {
   assertOptions(
@@ -86,6 +105,7 @@ export function planOperation<P, R>(
       'a function of the payload, unless `runId` is given',
     )
   }
+  if (options.guard !== undefined) assertGuard(options.guard, ledger)
   const guard = options.guard ?? defaultGuard
   return {
     type: options.type,
@@ -94,18 +114,15 @@ export function planOperation<P, R>(
     handler: options.handler,
     contextOf: (payload) => assertContext(options.context?.(payload) ?? null),
     identify(payload) {
-      const fingerprint = options.fingerprint?.(payload)
-      if (fingerprint !== undefined && (typeof fingerprint !== 'string' || fingerprint === '')) {
-        throw new InvalidOptionError('fingerprint', fingerprint, 'a function that returns a non-empty string')
-      }
+      const fingerprint = options.fingerprint && exactFingerprint(options.fingerprint(payload))
       const scope = exactScope(options.scope(payload))
       return jobIdentity({ scope, type: options.type, runId: options.runId?.(payload), fingerprint })
     },
   }
 }
 
-/** @throws InvalidOptionError, above all when the guard does not exclude */
-export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationPlan<P, R> {
+/** @throws InvalidOptionError, above all when the guard does not exclude, or is another ledger's */
+export function planSystemJob<P, R>(options: SystemJobOptions<P, R>, ledger: Ledger): OperationPlan<P, R> {
   assertOptions('systemJob', options, ['workspaceId', 'handler'], ['runId', 'context'], ['guard', 'scope'])
   if (options.guard?.excludes !== true) {
     throw new InvalidOptionError(
@@ -114,6 +131,7 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationP
       'a guard that excludes, such as `createGuard(ledger)`',
     )
   }
+  assertGuard(options.guard, ledger)
   if ('scope' in options) {
     throw new InvalidOptionError(
       'scope',
@@ -135,6 +153,26 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>): OperationP
         isSystem: true,
       }),
   }
+}
+
+/**
+ * A guard admits and settles in the database, and under the term, of its own ledger: mixed with another's, its claims
+ * would stand in one place and their runs in another.
+ * @throws InvalidOptionError
+ */
+function assertGuard(guard: Guard, ledger: Ledger): void {
+  const allowed = 'a guard that was made for this ledger, such as `createGuard(ledger)`'
+  if (typeof guard?.admit !== 'function') throw new InvalidOptionError('guard', guard, allowed)
+  if (guard.ledger !== ledger) throw new InvalidOptionError('guard', 'of another ledger', allowed)
+}
+
+/**
+ * What is no text, such as a promise, would make all work of a type the same.
+ * @throws InvalidOptionError
+ */
+export function exactFingerprint(fingerprint: unknown): string | undefined {
+  if (fingerprint === undefined || (typeof fingerprint === 'string' && fingerprint !== '')) return fingerprint
+  throw new InvalidOptionError('fingerprint', fingerprint, 'a function that returns a non-empty string')
 }
 
 /** A few facts; a payload belongs into the queue. */

@@ -11,7 +11,8 @@ import type { ProgressReporter } from './progress-reporter.ts'
 /** A guarded, ledgered handler: call it with each delivery of the host's queue. */
 export interface Operation<P, R> {
   /**
-   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled.
+   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled. The
+   * reason of `delivery.signal`, when that aborts before the handler has begun: nothing was executed.
    * @throws InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError before executing
    */
   (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
@@ -30,16 +31,18 @@ export function createOperation<P, R>(
   reporter: ProgressReporter,
   plan: OperationPlan<P, R>,
 ): Operation<P, R> {
-  const begin = async (payload: P) => {
+  const begin = async (payload: P, signal?: AbortSignal) => {
     const job = plan.identify(payload)
     const context = plan.contextOf(payload)
     if (runtime.isClosed()) throw new LedgerClosedError()
+    signal?.throwIfAborted()
     await runtime.ready()
+    signal?.throwIfAborted()
     return { job, context }
   }
   const conclude = async (payload: P, given: Delivery) => {
     const delivery = exactDelivery(given)
-    const { job, context } = await begin(payload)
+    const { job, context } = await begin(payload, delivery.signal)
     return executeDelivery(runtime, reporter, plan, { payload, delivery, job, context })
   }
   const call = async (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>> => {

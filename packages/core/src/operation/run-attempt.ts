@@ -1,6 +1,6 @@
 import { ClaimLostError, LedgerClosedError } from '../errors.ts'
 import { describeFailure, type Failure } from '../failure/describe-failure.ts'
-import type { SettlementReply } from '../guard/guard.ts'
+import type { Claim, SettlementReply } from '../guard/guard.ts'
 import { type Delivery, isLastAttempt } from '../run/delivery.ts'
 import { type Settlement, settlementOfFailure, settlementOfReturn } from '../run/settlement.ts'
 import type { Runtime } from '../runtime.ts'
@@ -11,7 +11,7 @@ export interface AttemptEnding<R> {
   readonly ending: { readonly value: R } | { readonly error: unknown }
   readonly settlement: Settlement
   readonly reply: SettlementReply
-  /** This library stopped it: it goes back to the queue, whatever its number. */
+  /** This library stopped it, or its handler never began: it goes back to the queue, whatever its number. */
   readonly isHandedBack: boolean
   readonly durationMs: number
 }
@@ -33,37 +33,59 @@ export async function isSecured(runtime: Runtime, execution: Execution): Promise
 /** Runs a handler under its claim and settles the attempt. Never throws: what the handler threw is in the ending. */
 export async function runAttempt<R>(
   runtime: Runtime,
-  { claim, guard, book, signal, abort }: Execution,
+  execution: Execution,
   delivery: Delivery,
   cooldownMs: number,
   handler: () => R | Promise<R>,
 ): Promise<AttemptEnding<Awaited<R>>> {
+  const { claim, guard, book, signal, abort } = execution
   let stopForwarding = () => {}
   const beganAt = performance.now()
   let ending: AttemptEnding<Awaited<R>>['ending']
   let settlement: Settlement
   let handedBack: Failure | null = null
+  let hasBegun = false
   try {
     stopForwarding = forwardAbort(delivery.signal, abort)
+    // Aborted while it was being admitted: what is to stop does not begin.
+    signal.throwIfAborted()
+    hasBegun = true
     ending = { value: await handler() }
     settlement = settlementOfReturn(book)
   } catch (error) {
     ending = { error }
-    handedBack = handBack(signal)
+    handedBack = handBack(signal, error, claim) ?? (hasBegun ? null : NOT_BEGUN)
     const failure = handedBack ?? describeFailure(error, runtime.redactor)
     const isTerminal = handedBack === null && (failure.permanent || isLastAttempt(delivery))
     settlement = settlementOfFailure(book, failure, isTerminal)
   }
-  book.close()
+  execution.end()
   stopForwarding()
-  const reply = await guard.settle(claim, settlement, cooldownMs)
+  let reply: SettlementReply
+  if (execution.committed === null) {
+    reply = await guard.settle(claim, settlement, cooldownMs)
+  } else {
+    // How it ended was written with the host's own writes: what the handler did afterwards changes nothing of it.
+    ;({ settlement, reply } = execution.committed)
+    handedBack = null
+    guard.finish(claim)
+  }
   const durationMs = performance.now() - beganAt
   return { ending, settlement, reply, isHandedBack: handedBack !== null, durationMs }
 }
 
+const NOT_BEGUN: Failure = {
+  reasonCode: 'abort.signal',
+  message: 'The delivery was aborted before its handler began, and handed back.',
+  permanent: false,
+}
+
 /** An attempt that this library stopped is not the host's failure: it goes back to the queue, whatever its number. */
-function handBack({ aborted, reason }: AbortSignal): Failure | null {
-  if (!aborted) return null
+function handBack(signal: AbortSignal, error: unknown, { fence }: Claim): Failure | null {
+  // Its own transaction may learn of the lost claim before the signal does.
+  const isOwnLoss = error instanceof ClaimLostError && error.fence === fence
+  if (!signal.aborted && !isOwnLoss) return null
+  const reason = signal.aborted ? signal.reason : error
   if (reason instanceof LedgerClosedError) {
     const message = 'The worker shut down and handed the job back.'
     return { reasonCode: 'worker.shutdown', message, permanent: false }

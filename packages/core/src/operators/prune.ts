@@ -4,9 +4,9 @@ import { InvalidOptionError } from '../errors.ts'
 import type { Guard } from '../guard/guard.ts'
 
 /** Table blocks (of 8 kB) per transaction: a few thousand rows, a few milliseconds of locks. */
-export const PRUNE_BLOCKS = 256
+const PRUNE_BLOCKS = 256
 
-export const DEFAULT_CLAIMS_OLDER_THAN_MS = 24 * 60 * 60 * 1000
+const DEFAULT_CLAIMS_OLDER_THAN_MS = 24 * 60 * 60 * 1000
 
 /** A claim row gives its identity's fences their order; younger than any statement in flight, it stays. */
 const MIN_CLAIM_AGE_MS = 60_000

@@ -5,8 +5,8 @@ import { InvalidOptionError } from '../errors.ts'
 import { type Run, type RunOutcome, type RunRow, type RunStatus, runFromRow } from '../run/run.ts'
 import { exactScope, type Scope } from '../run/scope.ts'
 
-export const DEFAULT_PAGE_SIZE = 50
-export const MAX_PAGE_SIZE = 500
+const DEFAULT_PAGE_SIZE = 50
+const MAX_PAGE_SIZE = 500
 
 export interface RunFilter {
   readonly type?: string

@@ -6,7 +6,7 @@ import type { Mark } from './spans.ts'
  * Shorter values are not looked for: `test`, `root` or `12345` stand in ordinary text everywhere, and blanking them
  * there would both spoil the text and give the value away.
  */
-export const MIN_SECRET_LENGTH = 6
+const MIN_SECRET_LENGTH = 6
 
 const BASE64_CHARACTER = /[A-Za-z0-9+/_=-]/
 

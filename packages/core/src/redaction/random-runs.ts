@@ -4,7 +4,7 @@ import type { Mark } from './spans.ts'
  * 128 bits in hex, and the shortest key most providers give out. Shorter runs are ids people must be able to read:
  * ULIDs (26), KSUIDs (27), object ids (24).
  */
-export const MIN_RANDOM_LENGTH = 32
+const MIN_RANDOM_LENGTH = 32
 
 const RUN = new RegExp(`[A-Za-z0-9+/_-]{${MIN_RANDOM_LENGTH},}={0,2}`, 'g')
 const UUID = /(?<![\da-f])[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}(?![\da-f])/gi

@@ -9,7 +9,7 @@ import { joinedView, viewsOf } from './views.ts'
 export const PLACEHOLDER = '[redacted]'
 
 /** Room for a long driver message; small enough to be read at once and to be kept with each run. */
-export const DEFAULT_MAX_MESSAGE_LENGTH = 2_000
+const DEFAULT_MAX_MESSAGE_LENGTH = 2_000
 
 /** Room for the placeholder and a few words. */
 const MIN_MAX_LENGTH = 32

@@ -42,7 +42,10 @@ export type Conclusion<T> =
       /** `completed` when no retry is wanted (the last attempt, or a permanent failure), else `retrying`. */
       readonly run: Run
       readonly settlement: SettlementAnswer
-      /** The library stopped the attempt (it shuts down, or the claim is lost): no attempt of the queue is to be spent. */
+      /**
+       * The library stopped the attempt (it shuts down, or the claim is lost), or its delivery was aborted before the
+       * handler began: no attempt of the queue is to be spent.
+       */
       readonly isHandedBack: boolean
     }
   | Extract<Verdict<T>, { executed: false }>

@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { requireReadCommitted } from './plan-settings.ts'
+import { transactionRules } from './plan-settings.ts'
 
 /**
  * Effect: the run of a worker that is gone ends as `failed` / `worker.lost` under a new fence, with the counts of its
@@ -116,7 +116,7 @@ declare
   v_closed jsonb[] := '{}';
   v_looked integer := 0;
   v_place jsonb;
-begin${requireReadCommitted}
+begin${transactionRules}
   for v_stale in select * from ${s}.stale_runs(p_workspace, p_limits, p_default_limit_ms, p_limit, p_after) loop
     v_looked := v_looked + 1;
     v_place := v_stale.place;

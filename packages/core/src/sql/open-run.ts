@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { planSettings, requireReadCommitted } from './plan-settings.ts'
+import { planSettings, transactionRules } from './plan-settings.ts'
 
 /**
  * Effect: a queued run for work that is being dispatched, or the run that already stands for that work: `opened`,
@@ -13,7 +13,7 @@ declare
   e ${s}.run_request := jsonb_populate_record(null::${s}.run_request, p_request);
   v_run ${s}.operation_run;
   v_work uuid := e.work_key;
-begin${requireReadCommitted}
+begin${transactionRules}
   for v_round in 1..5 loop
     if e.run_id is not null then
       select * into v_run from ${s}.operation_run where id = e.run_id;

@@ -14,11 +14,22 @@ export const planSettings = `
   set lock_timeout to '2s'`
 
 /**
- * Why READ COMMITTED: each statement inside a function must see what was committed before it, above all what was
- * committed before the lock it just took. Under a stricter level it would decide from the past.
+ * No write of the library's is committed asynchronously, whatever the role or the database defaults to: what was
+ * answered must survive a crash of the server. It holds for the whole transaction, a host's own included. (Never a
+ * weaker level than the host's: `local` waits for the disk, and anything but `off` is left.)
  */
-export const requireReadCommitted = `
+export const commitDurably = `
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'local', true);
+  end if;`
+
+/**
+ * What a function that decides and writes asks of its transaction. READ COMMITTED, because each statement inside it must
+ * see what was committed before it, above all before the lock it just took: under a stricter level it would decide from
+ * the past. And a commit that lasts.
+ */
+export const transactionRules = `
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'this statement needs READ COMMITTED, not %', current_setting('transaction_isolation')
       using errcode = 'OL001';
-  end if;`
+  end if;${commitDurably}`

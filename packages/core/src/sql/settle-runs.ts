@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { planSettings, requireReadCommitted } from './plan-settings.ts'
+import { planSettings, transactionRules } from './plan-settings.ts'
 
 /** How an attempt ended, as the client sends it. */
 export const runSettlementType: SqlFile = (s) => `
@@ -68,7 +68,7 @@ end $$`
 export const settleRunBatchFunction: SqlFile = (s) => `
 create function ${s}.settle_run_batch(p_settlements jsonb)
 returns jsonb language plpgsql${planSettings} as $$
-begin${requireReadCommitted}
+begin${transactionRules}
   return to_jsonb(${s}.settle_runs(array(
     select x from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x order by (x).run_id)));
 end $$`

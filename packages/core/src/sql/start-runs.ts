@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { planSettings, requireReadCommitted } from './plan-settings.ts'
+import { planSettings, transactionRules } from './plan-settings.ts'
 
 /**
  * Effect: each request starts the next attempt of its run under a new fence. This is admission without a guard: it
@@ -20,7 +20,7 @@ declare
   v_work uuid;
   v_at timestamptz;
   v_answers jsonb[] := '{}';
-begin${requireReadCommitted}
+begin${transactionRules}
   for e in
     select (i).* from (select jsonb_populate_recordset(null::${s}.run_request, p_requests) as i offset 0) as q
     order by (i).work_key, (i).n

@@ -1,5 +1,12 @@
-import type { Claim, Guard } from '../guard/guard.ts'
+import type { Claim, Guard, SettlementReply } from '../guard/guard.ts'
 import type { CountBook } from '../run/counts.ts'
+import type { Settlement } from '../run/settlement.ts'
+
+/** A settlement that was committed with the host's own writes. */
+export interface CommittedSettlement {
+  readonly settlement: Settlement
+  readonly reply: SettlementReply
+}
 
 /** An attempt that this process is executing. */
 export interface Execution {
@@ -9,6 +16,11 @@ export interface Execution {
   readonly signal: AbortSignal
   /** The first reason stays. */
   abort(reason: unknown): void
+  /** The settlement that was committed with the host's writes, if there is one. */
+  readonly committed: CommittedSettlement | null
+  /** Nothing more is written by this attempt: it is being settled, or was, together with the host's writes. */
+  readonly isOver: boolean
+  end(committed?: CommittedSettlement): void
   /** The claim is known to be taken: nothing this attempt writes will count. */
   isLost: boolean
 }
@@ -39,6 +51,12 @@ export function createExecutions(): Executions {
         book,
         signal: controller.signal,
         abort: (reason) => controller.abort(reason),
+        committed: null,
+        isOver: false,
+        end(committed) {
+          book.close()
+          Object.assign(execution, { isOver: true, committed: committed ?? execution.committed })
+        },
         isLost: false,
       }
       byFence.set(claim.fence, execution)

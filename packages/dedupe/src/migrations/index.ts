@@ -9,6 +9,7 @@ import {
 import { adoptFunction, freeOrphansFunction } from '../sql/adopt.ts'
 import { coolingRunFunction, explainFunction, releaseFunction } from '../sql/explain.ts'
 import { claimByOtherWorkIndex, claimRequestType, jobClaimTable } from '../sql/job-claim.ts'
+import { lockClaimFunction } from '../sql/lock-claim.ts'
 import { namedTermsFunction, pruneClaimsFunction } from '../sql/prune-claims.ts'
 import { settleFunction } from '../sql/settle.ts'
 import { sweepFunction } from '../sql/sweep.ts'
@@ -29,6 +30,7 @@ export const migrations: MigrationSet = {
         refusedFunction,
         admitFunction,
         settleFunction,
+        lockClaimFunction,
         adoptFunction,
         freeOrphansFunction,
         sweepFunction,

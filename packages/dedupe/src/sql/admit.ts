@@ -1,4 +1,4 @@
-import { planSettings, requireReadCommitted, type SqlFile } from '@opsledger/core/guard'
+import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/guard'
 
 /**
  * Effect: for each request, the claim of its identity and the next attempt of its run, or a verdict that says why not.
@@ -48,7 +48,7 @@ declare
   v_ats timestamptz[];
   v_records_runs boolean;
   v_answers jsonb[] := '{}';
-begin${requireReadCommitted}
+begin${transactionRules}
   if not exists (select from ${s}.worker_lease where id = p_worker and retired_at is null) then
     return '"term_retired"';
   end if;

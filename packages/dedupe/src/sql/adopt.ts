@@ -1,4 +1,4 @@
-import { planSettings, type SqlFile } from '@opsledger/core/guard'
+import { commitDurably, planSettings, type SqlFile } from '@opsledger/core/guard'
 
 /**
  * Effect: what this process still executes, by fence, moves to its new term, claim and run together; answers with the
@@ -11,7 +11,7 @@ returns jsonb language plpgsql${planSettings} as $$
 declare
   i record;
   v_kept jsonb[] := '{}';
-begin
+begin${commitDurably}
   for i in
     select * from jsonb_to_recordset(p_executions) as x(identity uuid, run_id uuid, fence bigint)
     order by identity
@@ -40,7 +40,7 @@ declare
   i record;
   v_claim ${s}.job_claim;
   v_freed jsonb[] := '{}';
-begin
+begin${commitDurably}
   for i in
     select distinct c.identity
     from jsonb_to_recordset(p_suspects) as x(identity uuid, work_key uuid, run_id uuid)

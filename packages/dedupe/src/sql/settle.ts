@@ -1,4 +1,4 @@
-import { planSettings, requireReadCommitted, type SqlFile } from '@opsledger/core/guard'
+import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/guard'
 
 /**
  * Effect: where a claim still is at the attempt's fence, its run ends (or waits for its retry) and the claim is free,
@@ -12,7 +12,7 @@ declare
   v_settlements ${s}.run_settlement[];
   v_freed ${s}.run_settlement[];
   v_answers jsonb[];
-begin${requireReadCommitted}
+begin${transactionRules}
   select array_agg(x order by x.identity) into v_settlements
   from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x;
 

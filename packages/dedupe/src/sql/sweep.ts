@@ -1,4 +1,4 @@
-import { planSettings, requireReadCommitted, type SqlFile } from '@opsledger/core/guard'
+import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/guard'
 
 /**
  * Effect: as `sweep_runs`, and the claim that the lost worker left behind is free, without cooldown.
@@ -15,7 +15,7 @@ declare
   v_closed jsonb[] := '{}';
   v_looked integer := 0;
   v_place jsonb;
-begin${requireReadCommitted}
+begin${transactionRules}
   for v_stale in select * from ${s}.stale_runs(p_workspace, p_limits, p_default_limit_ms, p_limit, p_after) loop
     v_looked := v_looked + 1;
     v_place := v_stale.place;

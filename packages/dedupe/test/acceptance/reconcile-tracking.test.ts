@@ -8,7 +8,7 @@ import {
   type SystemJobOptions,
 } from '@opsledger/core'
 import { describe, expect, test } from 'vitest'
-import { useLedgerDatabase } from '../support/ledger.ts'
+import { useVariantDatabase, VARIANTS } from '../support/variants.ts'
 import { assignmentOperation, newJob } from './support/assignments.ts'
 import { contentsOf, mutate } from './support/database.ts'
 import {
@@ -20,7 +20,7 @@ import {
   heldWork,
   refused,
 } from './support/held-work.ts'
-import { MODES, useWorkers, type Worker } from './support/workers.ts'
+import { useWorkers, type Worker } from './support/workers.ts'
 
 const TYPE = 'ops.reconcile_adapter_runs'
 const SECRET = 'correct-horse-battery-staple'
@@ -45,9 +45,9 @@ const reconcileOperation = <R>(
     handler,
   })
 
-describe.each(MODES)('reconcile tracking (%s)', (exclusion) => {
-  const database = useLedgerDatabase()
-  const createWorker = useWorkers(database, exclusion)
+describe.each(VARIANTS)('reconcile tracking ($name)', (variant) => {
+  const database = useVariantDatabase(variant)
+  const createWorker = useWorkers(database, variant)
   const workers: Worker[] = []
   const worker = (index: number) => {
     workers[index] ??= createWorker({ secrets: [SECRET] })
@@ -358,9 +358,9 @@ describe.each(MODES)('reconcile tracking (%s)', (exclusion) => {
   })
 })
 
-describe.each(MODES)('mutants that these tests notice (%s)', (exclusion) => {
-  const database = useLedgerDatabase()
-  const createWorker = useWorkers(database, exclusion)
+describe.each(VARIANTS)('mutants that these tests notice ($name)', (variant) => {
+  const database = useVariantDatabase(variant)
+  const createWorker = useWorkers(database, variant)
   const withMutant = (functionName: string, replacements: readonly (readonly [string, string])[]) =>
     mutate(database.pool(), functionName, replacements)
   const overlap = async (secondDelivery: string) => {

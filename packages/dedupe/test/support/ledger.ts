@@ -2,6 +2,7 @@ import { createLedger, type Ledger, type LedgerOptions, migrate } from '@opsledg
 import { migrations } from '@opsledger/dedupe/migrations'
 import { useDatabase } from '@opsledger/testing/vitest'
 import { afterAll } from 'vitest'
+import type { LedgerDatabase } from './variants.ts'
 
 /** A migrated database of this test file's own. */
 export function useLedgerDatabase() {
@@ -14,14 +15,15 @@ export function useLedgerDatabase() {
 }
 
 /** Ledgers that are closed when the file ends. */
-export function useLedgers(database: { readonly url: string }) {
+export function useLedgers(database: { readonly url: string } | Pick<LedgerDatabase, 'way'>) {
+  const way = 'way' in database ? database.way : () => ({ connection: database.url })
   const ledgers: Ledger[] = []
   afterAll(async () => {
     await Promise.all(ledgers.map((ledger) => ledger.close({ withinMs: 500 })))
   })
   return (options: Partial<LedgerOptions> = {}): Ledger => {
     const ledger = createLedger({
-      connection: options.kysely === undefined ? database.url : undefined,
+      ...(options.connection === undefined && options.kysely === undefined ? way() : {}),
       ...options,
     })
     ledgers.push(ledger)

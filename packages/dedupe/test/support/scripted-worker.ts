@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { JobIdentity } from '@opsledger/core'
 import { toRunRequest } from '@opsledger/core/guard'
-import type pg from 'pg'
+import type { Queryable } from './variants.ts'
 
 export interface ScriptedClaim {
   readonly identity: string
@@ -24,7 +24,10 @@ export interface ScriptedWorker {
   readopt(claim: ScriptedClaim): Promise<boolean>
 }
 
-export async function scriptedWorker(pool: pg.Pool, termId: string = randomUUID()): Promise<ScriptedWorker> {
+export async function scriptedWorker(
+  pool: Queryable,
+  termId: string = randomUUID(),
+): Promise<ScriptedWorker> {
   const call = async (text: string, values: unknown[]) =>
     (await pool.query<{ answer: never }>(`select ${text} as answer`, values)).rows[0]!.answer as unknown
   await call('opsledger.register_term($1, $2, $3, $4)', [termId, 'scripted', 1, 600_000])

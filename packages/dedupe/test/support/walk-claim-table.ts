@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type JobIdentity, jobIdentity, type Ledger } from '@opsledger/core'
 import { type AdmissionRequest, runtimeOf, type Settlement } from '@opsledger/core/guard'
 import { createGuard, type DedupeGuard, type ExclusionMode } from '@opsledger/dedupe'
-import type pg from 'pg'
 import type { Cell } from './claim-table.ts'
 import { type ScriptedClaim, scriptedWorker } from './scripted-worker.ts'
+import type { Queryable } from './variants.ts'
 
 /** Everything a cell needs: a holder that is in the state, and a contender that meets it. */
 interface Scene {
@@ -30,7 +30,7 @@ const SUCCEEDED: Settlement = {
 const COOLDOWN_MS = 900_000
 
 export function walkClaimTable(
-  pool: pg.Pool,
+  pool: Queryable,
   newLedger: () => Ledger,
   exclusion: ExclusionMode,
   scope = 'w',

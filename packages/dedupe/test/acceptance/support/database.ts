@@ -1,11 +1,9 @@
 import { eventually, type PostgresProxy } from '@opsledger/testing'
-import type { TestDatabase } from '@opsledger/testing/vitest'
 import { onTestFinished } from 'vitest'
-
-type Pool = ReturnType<TestDatabase['pool']>
+import type { Queryable } from '../../support/variants.ts'
 
 /** Every row of every table of the schema as text, by table: what the library has written, and nothing else. */
-export async function contentsOf(pool: Pool): Promise<Record<string, string[]>> {
+export async function contentsOf(pool: Queryable): Promise<Record<string, string[]>> {
   const { rows: tables } = await pool.query<{ name: string }>(
     `select table_name as name from information_schema.tables where table_schema = 'opsledger' order by 1`,
   )
@@ -20,7 +18,7 @@ export async function contentsOf(pool: Pool): Promise<Record<string, string[]>> 
 }
 
 /** The cooldown of a run's work is over. */
-export async function endCooldown(pool: Pool, runId: string): Promise<void> {
+export async function endCooldown(pool: Queryable, runId: string): Promise<void> {
   const { rowCount } = await pool.query(
     `update opsledger.job_claim set cooldown_until = clock_timestamp() where run_id = $1 and state = 'cooling'`,
     [runId],
@@ -28,12 +26,12 @@ export async function endCooldown(pool: Pool, runId: string): Promise<void> {
   if (rowCount !== 1) throw new Error(`Run ${runId} has ${rowCount} cooldowns`)
 }
 
-export async function expireLease(pool: Pool, workerId: string | null): Promise<void> {
+export async function expireLease(pool: Queryable, workerId: string | null): Promise<void> {
   await pool.query('update opsledger.worker_lease set expires_at = started_at where id = $1', [workerId])
 }
 
 /** The server processes whose session or transaction holds the advisory lock of a run's claim. */
-async function lockHolders(pool: Pool, runId: string): Promise<number[]> {
+async function lockHolders(pool: Queryable, runId: string): Promise<number[]> {
   const { rows } = await pool.query<{ pid: number }>(
     `select l.pid from pg_locks l join opsledger.job_claim c
        on l.classid::bigint << 32 | l.objid::bigint = c.lock_key
@@ -44,7 +42,7 @@ async function lockHolders(pool: Pool, runId: string): Promise<number[]> {
   return rows.map(({ pid }) => pid)
 }
 
-export async function untilUnlocked(pool: Pool, runId: string): Promise<void> {
+export async function untilUnlocked(pool: Queryable, runId: string): Promise<void> {
   await eventually(async () => {
     const pids = await lockHolders(pool, runId)
     if (pids.length > 0) throw new Error(`The lock of run ${runId} is held by ${pids.join(', ')}`)
@@ -56,7 +54,7 @@ export async function untilUnlocked(pool: Pool, runId: string): Promise<void> {
  * has run out. It knows nothing of that and goes on executing, until `proxy.resume()` tells it.
  */
 export async function cutOff(
-  pool: Pool,
+  pool: Queryable,
   proxy: PostgresProxy,
   run: { readonly id: string; readonly workerId: string | null },
 ): Promise<void> {
@@ -72,7 +70,7 @@ export async function cutOff(
  * Only ever in a database of its own.
  */
 export async function mutate(
-  pool: Pool,
+  pool: Queryable,
   functionName: string,
   replacements: readonly (readonly [from: string, to: string])[],
 ): Promise<void> {

@@ -1,8 +1,7 @@
 import type { Ledger, LedgerOptions } from '@opsledger/core'
-import { createGuard, type DedupeGuard, type ExclusionMode } from '@opsledger/dedupe'
+import { createGuard, type DedupeGuard } from '@opsledger/dedupe'
 import { useLedgers } from '../../support/ledger.ts'
-
-export const MODES = ['session', 'lease'] as const satisfies readonly ExclusionMode[]
+import type { LedgerDatabase, Variant } from '../../support/variants.ts'
 
 /** The longest one allowed: no renewal happens during a test, and what a test does to a lease stays done. */
 export const LONG_LEASE_MS = 600_000
@@ -13,7 +12,7 @@ export interface Worker {
   readonly guard: DedupeGuard
 }
 
-export function useWorkers(database: { readonly url: string }, exclusion: ExclusionMode) {
+export function useWorkers(database: LedgerDatabase, { exclusion }: Pick<Variant, 'exclusion'>) {
   const createLedger = useLedgers(database)
   return (options: Partial<LedgerOptions> = {}): Worker => {
     const ledger = createLedger({ leaseMs: LONG_LEASE_MS, ...options })

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { useLedgerDatabase } from './support/ledger.ts'
+
+/** Every function that writes what somebody relies on later, with arguments that change nothing. */
+const CALLS: readonly [name: string, call: string][] = [
+  ['register_term', `register_term('${randomUUID()}', 'h', 1, 1000)`],
+  ['renew_term', `renew_term('${randomUUID()}', 1000)`],
+  ['retire_own_term', `retire_own_term('${randomUUID()}')`],
+  ['start_runs', `start_runs('[]', '${randomUUID()}')`],
+  ['settle_run_batch', `settle_run_batch('[]')`],
+  ['adopt_runs', `adopt_runs('[]', '${randomUUID()}')`],
+  ['sweep_runs', `sweep_runs(null, '{}', 1000, 1, null)`],
+  ['lock_run', `lock_run('${randomUUID()}', 1)`],
+  ['admit', `admit('[]', '${randomUUID()}', false)`],
+  ['settle', `settle('[]')`],
+  ['adopt', `adopt('[]', '${randomUUID()}')`],
+  ['free_orphans', `free_orphans('[]', '${randomUUID()}', '[]')`],
+  ['sweep', `sweep(null, '{}', 1000, 1, null)`],
+  ['release', `release('${randomUUID()}', '${randomUUID()}')`],
+  ['lock_claim', `lock_claim('${randomUUID()}', 1, null)`],
+]
+
+describe('in a session whose commits are asynchronous', () => {
+  const database = useLedgerDatabase()
+
+  /** The level that the transaction commits with, seen after the call and before the commit. */
+  const levelAfter = async (call: string, level = 'off') => {
+    const client = await database.pool().connect()
+    try {
+      await client.query(`begin`)
+      await client.query(`set local synchronous_commit to ${level}`)
+      await client.query(`select opsledger.${call}`)
+      return (await client.query('show synchronous_commit')).rows[0].synchronous_commit
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
+  }
+
+  test.each(CALLS)('%s waits for the disk', async (_, call) => {
+    expect(await levelAfter(call)).toBe('local')
+  })
+
+  test("a stronger level is the host's to choose", async () => {
+    expect(await levelAfter(`settle('[]')`, 'remote_apply')).toBe('remote_apply')
+  })
+})
