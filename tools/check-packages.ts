@@ -1,43 +1,39 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { command } from './lib/command.ts'
+import { packPackages } from './lib/packages.ts'
+import { packedProblems } from './lib/packed-problems.ts'
+import { root } from './lib/root.ts'
 
 /**
- * Packs each published package as it would be published, and asks two tools whether a host can import it: publint
- * (does the package say what is in it?) and attw (do the types resolve under each module resolution?).
+ * Packs each published package as it would be published, looks at what is in it, and asks two tools whether a host
+ * can import it: publint (does the package say what is in it?) and attw (do the types resolve under each module
+ * resolution?).
  */
-const root = new URL('..', import.meta.url).pathname
-const folder = mkdtempSync(join(tmpdir(), 'opsledger-packages-'))
-const run = (command: string, args: string[], cwd = root) =>
-  execFileSync(command, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' })
+const TOOLS = {
+  publint: (tarball: string) => ['run', tarball, '--strict'],
+  attw: (tarball: string) => [
+    tarball,
+    ...['--profile', 'esm-only', '--no-emoji', '--no-color', '--format', 'ascii'],
+  ],
+}
 
-let failures = 0
-try {
-  for (const name of readdirSync(join(root, 'packages'))) {
-    const home = join(root, 'packages', name)
-    const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
-      name: string
-      private?: boolean
-    }
-    if (manifest.private === true) continue
-    run('pnpm', ['pack', '--pack-destination', folder], home)
-    const prefix = manifest.name.replace('@', '').replace('/', '-')
-    const tarball = join(folder, readdirSync(folder).find((file) => file.startsWith(prefix))!)
-    for (const [tool, args] of [
-      ['publint', ['run', tarball, '--strict']],
-      ['attw', [tarball, '--profile', 'esm-only', '--no-emoji', '--no-color', '--format', 'ascii']],
-    ] as const) {
-      try {
-        run(join(root, 'node_modules/.bin', tool), [...args])
-        console.log(`${manifest.name}: ${tool} has nothing to say`)
-      } catch (error) {
-        failures += 1
-        console.error(`${manifest.name}: ${tool} objects\n${(error as { stdout?: string }).stdout ?? error}`)
-      }
+await using packed = await packPackages()
+for (const found of packed.packages) {
+  const { name, tarball, files } = found
+  const problems = packedProblems(found)
+  if (problems.length === 0) console.log(`${name}: ${files.length} files, all of them meant to be there`)
+  else report(`${name}: the tarball\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+  for (const [tool, args] of Object.entries(TOOLS)) {
+    try {
+      await command(join(root, 'node_modules/.bin', tool), args(tarball), { cwd: root })
+      console.log(`${name}: ${tool} has nothing to say`)
+    } catch (error) {
+      report(`${name}: ${tool} objects\n${(error as Error).message}`)
     }
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
 }
-process.exitCode = failures === 0 ? 0 : 1
+
+function report(problem: string): void {
+  console.error(problem)
+  process.exitCode = 1
+}

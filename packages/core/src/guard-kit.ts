@@ -1,6 +1,7 @@
 /**
- * `@opsledger/core/guard`: what a package needs that brings a guard of its own. Changes here are breaking changes for
- * such packages only; hosts have no use for it.
+ * What a package needs that brings a guard of its own; hosts have no use for it. It may change with any version, and
+ * with it only such packages.
+ * @module
  */
 export { type Batcher, createBatcher, DEFAULT_MAX_BATCH } from './batcher.ts'
 export {
@@ -15,13 +16,15 @@ export {
   type ConnectionSettings,
   callText,
   type Executor,
+  type HostTransaction,
+  type LedgerTables,
   OWN_SETTINGS,
   parseAnswer,
   quoteName,
   type ServerFacts,
 } from './database/executor.ts'
 export { pause, retrying, within } from './database/retry.ts'
-export { publish } from './events.ts'
+export { type Publish, publish } from './events.ts'
 export type {
   Admission,
   AdmissionRequest,
@@ -31,13 +34,18 @@ export type {
   RunClaim,
   SettlementReply,
   StaleLimits,
+  SweepPlace,
+  SweptBatch,
 } from './guard/guard.ts'
 export {
   type AdmittedAnswer,
+  type Adoption,
   callSweep,
   claimFrom,
   createSettler,
   inOrder,
+  type RunRequest,
+  type RunSettlement,
   settleOnce,
   toAdoption,
   toRunRequest,
@@ -47,14 +55,15 @@ export { assertKnownOptions } from './known-options.ts'
 export { runtimeOf } from './ledger.ts'
 export type { MigrationSet, SchemaMigration, SqlFile } from './migrations/migration.ts'
 export { assertDuration, exactFingerprint, MAX_TYPE_LENGTH } from './operation/operation-plan.ts'
-export { isSecured, runAttempt } from './operation/run-attempt.ts'
+export { type AttemptEnding, isSecured, runAttempt } from './operation/run-attempt.ts'
 export { walkTable } from './operators/prune.ts'
-export { createCountBook } from './run/counts.ts'
+export { type CountBook, createCountBook } from './run/counts.ts'
 export { exactDelivery } from './run/delivery.ts'
-export { type RunRow, runFromRow } from './run/run.ts'
+export { type PastAttemptRow, type RunRow, runFromRow } from './run/run.ts'
 export { runningRun } from './run/running-run.ts'
 export { assertText, exactScope } from './run/scope.ts'
 export type { Settlement } from './run/settlement.ts'
 export type { Runtime } from './runtime.ts'
 export { commitDurably, planSettings, transactionRules } from './sql/plan-settings.ts'
-export type { Execution, Executions } from './worker/executions.ts'
+export type { CommittedSettlement, Execution, Executions } from './worker/executions.ts'
+export type { Term } from './worker/term.ts'

@@ -1,7 +1,7 @@
 // Reset and seed
 
 export { defineSeed, type SeedConfig } from './command/config.ts'
-export type { ConnectionSettings } from './database/connection-settings.ts'
+export type { ConnectionSettings, Target } from './database/connection-settings.ts'
 export type { Migrate, MigrateCommand, MigrateFunction, MigrationTarget } from './migrate.ts'
 export type { ResetAndSeedOptions } from './options.ts'
 export { resetAndSeed } from './reset-and-seed.ts'
@@ -17,7 +17,11 @@ export {
   type Column,
   type Columns,
   type Count,
+  type ParentRow,
+  type RowOf,
   type Table,
+  type TableDescription,
+  type TableSpec,
   table,
   tableOf,
 } from './plan/table.ts'
@@ -35,7 +39,7 @@ export {
   uuid,
 } from './plan/generators.ts'
 export type { Random } from './plan/random.ts'
-export { type RefOptions, ref, through } from './plan/reference.ts'
+export { type Reference, type RefOptions, ref, type Through, through } from './plan/reference.ts'
 export type { SeedRow, SeedValue } from './plan/values.ts'
 
 // What the rows must meet

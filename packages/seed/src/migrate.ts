@@ -10,25 +10,34 @@ export type Migrate = MigrateFunction | MigrateCommand
 /** Gets the place that was reset. It must be done, and have closed its connections, when it resolves. */
 export type MigrateFunction = (database: MigrationTarget) => unknown
 
+/** The place that was reset, as pg read it from the URL and the environment. */
 export interface MigrationTarget extends Target {
   /** With the password, where there is one. */
   readonly url: string
 }
 
+/**
+ * A program that is run once. Its output is reported line by line, without the password; any exit code but 0
+ * ends the reset.
+ */
 export interface MigrateCommand {
   /** A program, found on the PATH; no shell reads it. */
   readonly command: string
   readonly args?: readonly string[]
-  /** The working directory; this process's unless given. */
+  /** The working directory. @default this process's */
   readonly cwd?: string
   /** Added to this process's environment; `DATABASE_URL` is always that of the database that was reset. */
   readonly env?: Readonly<Record<string, string>>
-  /** After this it is killed. */
+  /**
+   * After this it is killed, in ms. Longer than a large history of migrations takes, shorter than a CI job is
+   * patient with one that hangs.
+   * @default 600,000
+   */
   readonly timeoutMs?: number
 }
 
 /** Longer than a large history of migrations takes, shorter than a CI job is patient with one that hangs. */
-export const DEFAULT_MIGRATION_TIMEOUT_MS = 10 * 60_000
+const DEFAULT_MIGRATION_TIMEOUT_MS = 10 * 60_000
 /** The end of the output that an error quotes, in lines. */
 const OUTPUT_TAIL = 40
 

@@ -9,6 +9,7 @@ import { type Allow, assertAllow } from './safety/allow.ts'
 import { DEFAULT_LOCK_WAIT_MS } from './safety/lock.ts'
 import { DEFAULT_BATCH_ROWS } from './write/write-rows.ts'
 
+/** `connection`, `allow`, `schemas` and `tables` are needed, and `migrate` to recreate. */
 export interface ResetAndSeedOptions {
   /** A URL or settings of pg.Client: the server itself, not a pooler, because locks live in the session. */
   readonly connection: string | ConnectionSettings
@@ -22,38 +23,47 @@ export interface ResetAndSeedOptions {
   readonly tables: readonly AnyTable[]
   /** What columns must hold beyond the catalog, on top of `DEFAULT_RULES`. */
   readonly require?: Requirements
-  /** An integer from which all random values follow. 1 unless given. */
+  /** A whole number from which all random values follow: the same one, the same rows. @default 1 */
   readonly seed?: number
   /**
-   * `recreate` (the default) starts from nothing and runs the migrations. `truncate` is the fast form: it
-   * empties the tables that are there, and nobody sees them empty, because it is one transaction with the
-   * seeding.
+   * `recreate` starts from nothing and runs the migrations. `truncate` is the fast form: it empties the tables
+   * that are there, and nobody sees them empty, because it is one transaction with the seeding.
+   * @default 'recreate'
    */
   readonly mode?: 'recreate' | 'truncate'
   /**
-   * Tables that `truncate` leaves as they are, beside those of migration tools; such as rows that migrations
-   * wrote.
+   * Tables (`schema.table`) that `truncate` leaves as they are, beside those of migration tools; such as rows
+   * that migrations wrote.
+   * @default none
    */
   readonly keep?: readonly string[]
-  /** Says what would be done and changes nothing. */
+  /** Says what would be done and changes nothing: it reads in a read-only transaction. @default false */
   readonly dryRun?: boolean
   /**
    * Called at each step and after each batch. What it throws ends the reset, and the seeding is rolled back.
    */
   readonly onProgress?: (event: Progress) => void
-  /** How long another reset of this database is waited for. 0 unless given: then this one fails at once. */
+  /**
+   * How long another reset of this database is waited for, in ms, at most an hour. With 0 this one fails at
+   * once: two at a time are a mistake of the pipeline.
+   * @default 0
+   */
   readonly lockWaitMs?: number
-  /** How long each statement waits for tables that other sessions use. See `DEFAULT_LOCK_TIMEOUT_MS`. */
+  /**
+   * How long each statement waits for tables that other sessions use, in ms, at most an hour. Longer than a
+   * session takes to finish a statement, shorter than a CI job waits for a worker left running.
+   * @default 10,000
+   */
   readonly lockTimeoutMs?: number
-  /** Rows per statement, 1 to 100,000. See `DEFAULT_BATCH_ROWS`. */
+  /** Rows per statement, 1 to 100,000; beyond a few thousand the time per row no longer falls. @default 5,000 */
   readonly batchRows?: number
 }
 
 /**
  * Longer than a session takes to finish a statement, shorter than a CI job waits for a worker left running.
  */
-export const DEFAULT_LOCK_TIMEOUT_MS = 10_000
-export const DEFAULT_SEED = 1
+const DEFAULT_LOCK_TIMEOUT_MS = 10_000
+const DEFAULT_SEED = 1
 
 /** Options with nothing left to guess. */
 export type Settings = Required<Omit<ResetAndSeedOptions, 'migrate'>> & { readonly migrate: Migrate | null }

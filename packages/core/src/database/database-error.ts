@@ -25,6 +25,7 @@ const CONNECTION_MESSAGES =
 const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505', '57014'])
 const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', '42501'])
 
+/** The `code` of what was thrown: a SQLSTATE, or a word of Node's such as `ECONNRESET`; null without one. */
 export function sqlState(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' ? code : null
@@ -81,6 +82,7 @@ export function connectionProblem(error: unknown, settings: ConnectionSettings |
   return error instanceof Error ? error : new DatabaseUnavailableError(`Postgres at ${where}: ${why}`)
 }
 
+/** Host, port, database and user, for messages; never the password, and no text that could hold it. */
 export function describeSettings(settings: ConnectionSettings | null): string {
   if (settings === null) return "the host's Kysely instance"
   let { host, port, database, user } = settings

@@ -1,10 +1,14 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { RunRow } from '../run/run.ts'
-import type { HostTransaction } from './host-transaction.ts'
 
+/** The tables that are read with Kysely. */
 export interface LedgerTables {
   operation_run: RunRow
 }
+
+/** The host's tables are the host's own business: its handlers say which they are. */
+// biome-ignore lint/suspicious/noExplicitAny: any database type will do
+export type HostTransaction = Transaction<any>
 
 /** Calls a function of the schema. */
 export type Call = (name: string, args: readonly unknown[], timeoutMs?: number) => Promise<unknown>
@@ -54,7 +58,9 @@ export const OWN_SETTINGS = {
   types: undefined,
 } as const
 
+/** What one look at the server told. */
 export interface ServerFacts {
+  /** As `server_version_num`: 170005 for 17.5. */
   readonly versionNumber: number
   /** False when the role or database defaults to a stricter level: then every call opens its own transaction. */
   readonly defaultsToReadCommitted: boolean
@@ -75,16 +81,19 @@ export interface ServerRow {
 /** Longer than a slow commit or a checkpoint stall, shorter than a lease: a call that hangs is a lost connection. */
 export const DEFAULT_CALL_TIMEOUT_MS = 8_000
 
+/** A call of a function of the schema, `argumentCount` parameters long; its answer comes as text, named `answer`. */
 export function callText(schema: string, name: string, argumentCount: number): string {
   const parameters = Array.from({ length: argumentCount }, (_, index) => `$${index + 1}`)
   return `select ${quoteName(schema)}.${quoteName(name)}(${parameters.join(', ')})::text as answer`
 }
 
+/** The JSON that a call answered with; null for no row, and for null. */
 export function parseAnswer(rows: readonly { answer: string | null }[]): unknown {
   const text = rows[0]?.answer ?? null
   return text === null ? null : JSON.parse(text)
 }
 
+/** As an SQL identifier, whatever is in it. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }

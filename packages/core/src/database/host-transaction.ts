@@ -1,11 +1,13 @@
-import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
 import { isConnectionError } from './database-error.ts'
-import { type Call, callText, DEFAULT_CALL_TIMEOUT_MS, parseAnswer } from './executor.ts'
-
-/** The host's tables are the host's own business: its handlers say which they are. */
-// biome-ignore lint/suspicious/noExplicitAny: any database type will do
-export type HostTransaction = Transaction<any>
+import {
+  type Call,
+  callText,
+  DEFAULT_CALL_TIMEOUT_MS,
+  type HostTransaction,
+  parseAnswer,
+} from './executor.ts'
 
 type Work<T> = (trx: HostTransaction, call: Call) => Promise<T>
 

@@ -43,6 +43,7 @@ function unavailable(cause: unknown, why: string): DatabaseUnavailableError {
   return new DatabaseUnavailableError(`The database ${why}: ${(cause as Error).message}`, { cause })
 }
 
+/** Keeps the process alive meanwhile, and cannot be cut short. */
 export function pause(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs))
 }

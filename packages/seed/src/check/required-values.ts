@@ -45,7 +45,7 @@ export function checkRequiredValues(
 }
 
 /** What to write into the plan, as near as the catalog can tell. */
-export function suggestValue(column: CatalogColumn, table: CatalogTable, rule: Rule = 'any'): string {
+function suggestValue(column: CatalogColumn, table: CatalogTable, rule: Rule = 'any'): string {
   const { name, base, enumLabels } = column
   const key = table.foreignKeys.find(({ columns }) => columns.includes(name))
   if (key !== undefined) {

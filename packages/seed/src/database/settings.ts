@@ -53,7 +53,7 @@ export async function urlOf(connection: string | ConnectionSettings, target: Tar
   return url.href
 }
 
-export const isSocket = (host: string): boolean => host.startsWith('/') || host.startsWith('@')
+const isSocket = (host: string): boolean => host.startsWith('/') || host.startsWith('@')
 
 /** Replaces the password of a URL in text that is shown. */
 export function maskPassword(text: string, url: string): string {

@@ -24,6 +24,7 @@ export interface Generator<T = SeedValue> {
   readonly make: (context: CellContext) => T
 }
 
+/** UUIDs that follow from the seed value: not for secrets. */
 export const uuid = Object.freeze({
   /** Random UUIDs of RFC 9562 version 4, the same for the same seed value. */
   v4: (): Generator<string> => ({ generator: 'uuid.v4', make: ({ random }) => formatUuid(random, 4) }),
@@ -36,7 +37,7 @@ export const uuid = Object.freeze({
 })
 
 /** A fixed instant, because a plan that asks the clock is another plan every day. */
-export const DEFAULT_INSTANT = '2026-01-01T00:00:00.000Z'
+const DEFAULT_INSTANT = '2026-01-01T00:00:00.000Z'
 
 /**
  * Numbers in a row from 1, for identity and serial columns: known before a row is written, so other tables

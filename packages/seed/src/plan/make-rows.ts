@@ -14,7 +14,7 @@ export interface TableRows {
   readonly rows: readonly SeedRow[]
 }
 
-export type MutableRow = Record<string, SeedValue>
+type MutableRow = Record<string, SeedValue>
 
 interface Slot {
   readonly parent: SeedRow | null
@@ -75,7 +75,7 @@ export function makeRows(tables: readonly AnyTable[], seed: number, problems: Pr
 }
 
 /** Parents must be there before their children; a reference can be filled in later. */
-export function needsOf({ name, spec }: AnyTable): Need[] {
+function needsOf({ name, spec }: AnyTable): Need[] {
   const needs = Object.values(spec.columns)
     .filter((column) => isGenerator(column) && isReference(column))
     .map((column) => ({

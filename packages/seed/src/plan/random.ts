@@ -10,6 +10,7 @@ export interface Random {
   float(): number
   /** Both ends included; at most 2^32 values. */
   integer(min: number, max: number): number
+  /** Each as likely; there must be at least one. */
   pick<const T>(values: readonly T[]): T
   /** True with this probability, 0 to 1. */
   chance(probability: number): boolean

@@ -2,11 +2,13 @@ import type { Generator } from './generators.ts'
 import type { AnyTable, Table } from './table.ts'
 import type { SeedValue } from './values.ts'
 
+/** Which row of the other table a reference points to. */
 export interface RefOptions {
   /**
-   * `in turn` (the default) spreads the rows evenly: row 0 to the first, row 1 to the next, and around.
-   * `random` draws. A reference to the own table points to an earlier row, in turn as in a tree of two
-   * children per row, and is null in the first.
+   * `in turn` spreads the rows evenly: row 0 to the first, row 1 to the next, and around. `random` draws. A
+   * reference to the own table points to an earlier row, in turn as in a tree of two children per row, and is
+   * null in the first.
+   * @default 'in turn'
    */
   readonly pick?: 'in turn' | 'random'
 }

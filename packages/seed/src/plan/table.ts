@@ -50,7 +50,7 @@ export interface TableSpec {
 export interface TableDescription<P extends AnyTable | undefined, C, Row> {
   /** Makes the rows once for each row of this table, which is then `parent`. */
   readonly per?: P
-  /** Generated rows, for each parent where there is one. None unless given. */
+  /** Generated rows, for each parent where there is one; at most 5,000,000. @default 0 */
   readonly count?: Count<ParentRow<P>>
   /**
    * Explicit rows, before the generated ones and for each parent where there is one. A column they leave out
@@ -104,7 +104,7 @@ function build<Row extends object>(name: string, description: Description): Tabl
 }
 
 /** More rows than this do not fit the memory in which a plan is checked before it is written. */
-export const MAX_ROWS = 5_000_000
+const MAX_ROWS = 5_000_000
 
 export function assertCount(name: string, count: number): void {
   if (!Number.isInteger(count) || count < 0 || count > MAX_ROWS) {

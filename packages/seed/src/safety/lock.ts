@@ -5,7 +5,7 @@ import { ResetInProgressError } from '../errors.ts'
  * Held by the session from before the first check to the end. Advisory locks are per database, so one key
  * serves all: the first 64 bits of sha256('opsledger-seed:reset').
  */
-export const LOCK_KEY = '7245701145470533782'
+const LOCK_KEY = '7245701145470533782'
 
 /**
  * A second job at once is a mistake of the pipeline: its reset would pull the tables from under the first's

@@ -6,7 +6,7 @@ import { ResetBlockedError } from '../errors.ts'
  * Tables in which migration tools remember what they did, by name without schema: emptied, they would run
  * everything again. Kept when truncating; `keep` adds to them.
  */
-export const MIGRATION_TABLES =
+const MIGRATION_TABLES =
   /^(kysely_migration(_lock)?|knex_migrations(_lock)?|pgmigrations|schema_migrations|_prisma_migrations|__drizzle_migrations|__diesel_schema_migrations|flyway_schema_history|databasechangelog(lock)?|typeorm_metadata|SequelizeMeta|goose_db_version|migrations|(core|dedupe)_migration)$/
 
 export interface TruncatePlan {
