@@ -93,7 +93,7 @@ export class TransactionUnconfirmedError extends OpsLedgerError {
   }
 }
 
-/** The database answered and refused these settings: a wrong password, an unknown database or role. */
+/** The database answered and refused these settings: a wrong password, an unknown database or role, no right to connect. */
 export class DatabaseRefusedError extends OpsLedgerError {
   readonly code = 'database_refused'
 }
@@ -103,7 +103,7 @@ export class MissingMigrationError extends OpsLedgerError {
   readonly code = 'missing_migration'
 }
 
-/** The schema has migrations that this version of the code does not know. */
+/** The schema has migrations, other than additive ones, that this version of the code does not know. */
 export class NewerSchemaError extends OpsLedgerError {
   readonly code = 'newer_schema'
 }

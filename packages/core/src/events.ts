@@ -10,7 +10,9 @@ import type { SettlementAnswer } from './run/verdict.ts'
  * redacted message, never the error's own text); never a payload. A run comes with the host's own context.
  */
 export interface LedgerEvents {
+  /** A dispatcher asked for the run; `state` as in `Opened`. */
   'opsledger:run.opened': { schema: string; run: Run; state: string }
+  /** Before the handler begins. */
   'opsledger:run.admitted': {
     schema: string
     type: string
@@ -20,6 +22,7 @@ export interface LedgerEvents {
     attempt: number
     fence: number
   }
+  /** A delivery was refused; `runId` is that of the run the refusal shows. */
   'opsledger:run.skipped': {
     schema: string
     type: string
@@ -28,6 +31,7 @@ export interface LedgerEvents {
     runId: string | null
     refusal: Refusal
   }
+  /** After the settlement; `durationMs` is that of the handler and the settlement together. */
   'opsledger:run.settled': {
     schema: string
     type: string
@@ -40,16 +44,25 @@ export interface LedgerEvents {
     answer: SettlementAnswer
     durationMs: number
   }
+  /** A claim was lost: the signal of its handler is aborted with an error of this `code`. */
   'opsledger:run.aborted': { schema: string; runId: string | null; fence: number; code: string }
+  /** A sweep of this process closed it. */
   'opsledger:run.swept': { schema: string; run: Run }
+  /** This process has a lease; `previousWorkerId` is the term it replaces. */
   'opsledger:term.registered': { schema: string; workerId: string; previousWorkerId: string | null }
+  /** The lease could not be renewed in time: a new term follows, and takes along what is still its own. */
   'opsledger:term.lost': { schema: string; workerId: string; why: string }
+  /** `held`: locks that went with the connection. Nothing is aborted for that. */
   'opsledger:lock_session.lost': { schema: string; held: number }
+  /** `relocked` of the `held` locks are back; the others are asked for again. */
   'opsledger:lock_session.restored': { schema: string; held: number; relocked: number }
+  /** A call failed; `operation` is the schema's function, `code` a SQLSTATE or a code of Node's. */
   'opsledger:database.error': { schema: string; operation: string; code: string | null; willRetry: boolean }
 }
 
+/** A channel of `node:diagnostics_channel`. */
 export type LedgerEventName = keyof LedgerEvents
+/** Never throws, whatever a subscriber does. */
 export type Publish = <N extends LedgerEventName>(name: N, message: LedgerEvents[N]) => void
 
 const channels = new Map<string, Channel>()

@@ -44,6 +44,7 @@ export {
   claimFrom,
   createSettler,
   inOrder,
+  type RunParts,
   type RunRequest,
   type RunSettlement,
   settleOnce,

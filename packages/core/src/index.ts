@@ -4,7 +4,13 @@
 export { createLedger, type Ledger, type LedgerOptions, type SweepOptions } from './ledger.ts'
 export type { Operation } from './operation/operation.ts'
 export type { RunningRun, RunTransactionOptions } from './operation/run-transaction.ts'
-export type { HandlerContext, OperationOptions, SystemJobOptions } from './operation/operation-plan.ts'
+export type {
+  HandlerContext,
+  OperationBasics,
+  OperationOptions,
+  SystemJobOptions,
+  WorkName,
+} from './operation/operation-plan.ts'
 export type { Opened } from './operation/open-run.ts'
 export type { Recorder } from './run/counts.ts'
 export type { Delivery } from './run/delivery.ts'

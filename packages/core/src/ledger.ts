@@ -57,6 +57,7 @@ const OPTION_NAMES = [
   'secrets',
 ] as const satisfies readonly (keyof LedgerOptions)[]
 
+/** One of `connection`, `pool` and `kysely` says where the database is. */
 export interface LedgerOptions {
   /** Connection string or pg settings; the library opens and owns its few connections. */
   readonly connection?: ConnectionSettings | string | undefined
@@ -65,46 +66,88 @@ export interface LedgerOptions {
   /** The host's Kysely instance: used as it is, in lease mode. */
   // biome-ignore lint/suspicious/noExplicitAny: any database type will do, none of its tables are used
   readonly kysely?: Kysely<any>
-  /** @default 'opsledger' */
+  /**
+   * Where the tables are: a lower-case SQL name of at most 48 characters. Two schemas are two ledgers, whose claims do
+   * not exclude each other.
+   * @default 'opsledger'
+   */
   readonly schema?: string
-  /** Connections for work, beside a guard's one for locks. @default 4 */
+  /** At most so many for work, and as many again for `run.transaction`; a guard's one for locks comes on top. @default 4 */
   readonly connections?: number
   /** How long a worker may be silent before its claims can be taken, in ms: 500 to 600,000. @default 15,000 */
   readonly leaseMs?: number
-  /** How often running counts are shown, in ms. @default 1,000 */
+  /** How often a running attempt's counts are written, in ms; all of a process in one statement. @default 1,000 */
   readonly progressEveryMs?: number
-  /** How long an admission waits for a database that is away, in ms. @default 10,000 */
+  /**
+   * How long an admission waits for a database that is away, in ms: it should have failed before the queue's own
+   * visibility or lock time-out, which is usually 30 s.
+   * @default 10,000
+   */
   readonly admissionTimeoutMs?: number
   /** How long a settlement is sent again, in ms; then the answer is `unconfirmed`. @default 30,000 */
   readonly settlementTimeoutMs?: number
-  /** Values that must never reach a column or an event, beside the connection's own. Under 6 characters they are not looked for. */
+  /**
+   * Values that must never reach a column or an event, beside the connection's own. Those under 6 characters are not
+   * looked for.
+   */
   readonly secrets?: readonly string[]
 }
 
+/** Where a sweep looks, and how patient it is. */
 export interface SweepOptions {
-  /** Only this workspace. @default all */
+  /** Only this workspace's runs. @default every workspace */
   readonly workspaceId?: string
-  /** How long runs may wait for a delivery, in ms, by type; beside the operations' own limits. */
+  /**
+   * How long runs may wait for a delivery, in ms, by type. Types that are not named have the `deliveryLimitMs` of this
+   * process's own operations, else 24 hours.
+   */
   readonly deliveryLimitMs?: Readonly<Record<string, number>>
 }
 
+/**
+ * A schema's runs, as this process sees them: what wraps its handlers, and what operators ask. One per process is
+ * enough. Once it did work it keeps its process alive until it is closed.
+ */
 export interface Ledger extends Reads {
+  /**
+   * Wraps a handler; writes nothing until there is a delivery. The sweeps of this ledger know its `deliveryLimitMs`
+   * from then on.
+   * @throws InvalidOptionError, also for a guard of another ledger
+   */
   operation<P, R>(options: OperationOptions<P, R>): Operation<P, R>
+  /**
+   * Wraps the handler of work that belongs to a workspace. Every execution is a run, and so is every delivery that
+   * overlaps one: `completed` as `skipped`, pointing to the run of its holder.
+   * @throws InvalidOptionError, also for a guard that does not exclude
+   */
   systemJob<P, R>(options: SystemJobOptions<P, R>): Operation<P, R>
-  /** Closes runs whose worker or whose delivery is gone; answers with them. Safe to call from many processes. */
+  /**
+   * Closes runs whose worker (`worker.lost`) or whose delivery (`delivery.lost`) is gone, and answers with them. It
+   * starts no cooldown: work that comes again is admitted at once. Any number of processes may sweep; a run is closed once.
+   */
   sweep(options?: SweepOptions): Promise<Run[]>
+  /**
+   * Deletes old runs, cooldown rows nobody needs any more, and terms that nothing names: in batches of at most 256
+   * table blocks, each a transaction of its own. Open runs stay, and pruning re-admits nothing.
+   * @throws InvalidOptionError
+   */
   prune(options: PruneOptions): Promise<PruneReport>
   /**
-   * Looks at the database and the migrations, and opens what the guards need; says what is wrong. Operations do it by
-   * themselves, but a worker that asks before it takes jobs fails at its start, not with its first job.
+   * Looks at the database and the migrations, and opens the lock session of a guard in `session` mode; says what is
+   * wrong. Operations do it by themselves, but a worker that asks before it takes jobs fails at its start, not with its
+   * first job. Looks again after a failure.
+   * @throws DatabaseUnavailableError, DatabaseRefusedError, MissingMigrationError, NewerSchemaError,
+   * LedgerClosedError; of `@opsledger/dedupe` TransactionPoolerError
    */
   ready(): Promise<void>
   /**
    * Takes no more work, aborts the signals of what still runs (`LedgerClosedError`), waits for it to settle, and
    * closes the library's connections and its guards'. What ignores its signal beyond `withinMs` is left to the next
-   * worker. Closed again, it is the same closing.
+   * worker. Closed again, it is the same closing. `withinMs` is 10,000 unless told: most handlers stop within seconds,
+   * and orchestrators kill after 30.
    */
   close(options?: { withinMs?: number }): Promise<void>
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -126,7 +169,10 @@ function assertSecrets(secrets: readonly string[]): readonly string[] {
   throw new InvalidOptionError('secrets', '(not shown)', 'an array of strings')
 }
 
-/** @throws InvalidOptionError; nothing is connected before the first use */
+/**
+ * Makes a ledger of its options alone: the database is looked at with the first use, or by `ready()`.
+ * @throws InvalidOptionError
+ */
 export function createLedger(options: LedgerOptions): Ledger {
   assertKnownOptions('createLedger', options, OPTION_NAMES)
   const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)

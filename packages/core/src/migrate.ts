@@ -1,8 +1,8 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
-import pg from 'pg'
 import { connectionProblem } from './database/database-error.ts'
 import { type ConnectionSettings, quoteName } from './database/executor.ts'
+import { openPool } from './database/own-pool.ts'
 import { InvalidOptionError, NewerSchemaError } from './errors.ts'
 import { assertKnownOptions } from './known-options.ts'
 import { migrations as core } from './migrations/index.ts'
@@ -10,18 +10,22 @@ import { isAdditive, type MigrationSet } from './migrations/migration.ts'
 
 export const DEFAULT_SCHEMA = 'opsledger'
 
+/** One of `connection`, `pool` and `kysely` says where; the role needs `create` on the database. */
 export interface MigrateOptions {
-  /** Where: settings of a connection of its own, the host's pool (its settings are read), or a Kysely instance. */
+  /** A connection string, or pg settings, for one connection that is closed again. */
   readonly connection?: ConnectionSettings | string | undefined
+  /** The host's pg pool: only its settings are read. */
   readonly pool?: { readonly options: object }
+  /** The host's Kysely instance: one transaction of it. */
   // biome-ignore lint/suspicious/noExplicitAny: any database type will do, none of its tables are used
   readonly kysely?: Kysely<any>
-  /** @default 'opsledger' */
+  /** A lower-case SQL name of at most 48 characters. @default 'opsledger' */
   readonly schema?: string
   /** Migrations of further packages, such as `migrations` of `@opsledger/dedupe/migrations`. Core's always run. */
   readonly with?: readonly MigrationSet[]
 }
 
+/** What this call did. Of processes that migrate at once, the first has applied everything and the others nothing. */
 export interface MigrationReport {
   readonly schema: string
   /** `package/name` of what was applied now; empty when there was nothing to do. */
@@ -51,7 +55,11 @@ export async function migrate(options: MigrateOptions): Promise<MigrationReport>
   }
 }
 
-/** The same as SQL text for a host's own pipeline, marks of the applied migrations included. */
+/**
+ * All migrations as SQL text for a host's own pipeline, marks of the applied ones included: for a schema that is not
+ * there yet.
+ * @throws InvalidOptionError
+ */
 export function migrationSql(options: { schema?: string; with?: readonly MigrationSet[] } = {}): string {
   assertKnownOptions('migrationSql', options, ['schema', 'with'])
   const schema = assertSchemaName(options.schema ?? DEFAULT_SCHEMA)
@@ -184,8 +192,7 @@ function connect(options: MigrateOptions) {
     return { kysely: options.kysely as Kysely<unknown>, settings: null, close: async () => {} }
   }
   const settings = connectionSettings(options)
-  const pool = new pg.Pool({ connectionTimeoutMillis: 5_000, ...settings, max: 1 })
-  pool.on('error', () => {})
+  const pool = openPool({ connectionTimeoutMillis: 5_000, ...settings, max: 1 })
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   return { kysely, settings, close: () => kysely.destroy() }
 }

@@ -1,6 +1,9 @@
 import { OpsLedgerError } from '@opsledger/core'
 
-/** There is a transaction pooler between this process and Postgres: a session's lock would not be its own. */
+/**
+ * There is a transaction pooler between this process and Postgres: a session's lock would not be its own. Found when the
+ * lock session is first opened, by `ledger.ready()` or by the first delivery.
+ */
 export class TransactionPoolerError extends OpsLedgerError {
   readonly code = 'transaction_pooler'
 
@@ -12,7 +15,7 @@ export class TransactionPoolerError extends OpsLedgerError {
   }
 }
 
-/** Postgres has no room for another advisory lock. */
+/** Postgres has no room for another advisory lock. Nothing was executed; there is room again when other jobs end. */
 export class LockTableFullError extends OpsLedgerError {
   readonly code = 'lock_table_full'
 

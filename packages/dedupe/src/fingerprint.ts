@@ -21,6 +21,7 @@ export class MissingIdentityPartError extends OpsLedgerError {
   }
 }
 
+/** Only `key` changes the fingerprint of a payload; the others say which payloads and names are accepted. */
 export interface FingerprintOptions<Field extends string = string> {
   /**
    * Fields that may be absent or undefined. Every other one must be there, and null counts as there. When all fields

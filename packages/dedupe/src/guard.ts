@@ -37,13 +37,19 @@ const CLOSE_TRY_MS = 1_000
  */
 export type ExclusionMode = 'session' | 'lease'
 
+/** For all operations that share the guard. */
 export interface GuardOptions {
-  /** @default 'session' on the library's own connections, 'lease' on a host's Kysely instance */
+  /** Guards of both modes exclude each other. @default 'session' on the library's own connections, 'lease' on a host's Kysely instance */
   readonly exclusion?: ExclusionMode
-  /** How long an identity is refused after a terminal completion, in ms; operations may say otherwise. @default 15 minutes */
+  /**
+   * How long an identity is refused after a terminal completion, in ms; 0 for never. Operations may say otherwise. Long
+   * enough to swallow double dispatches and impatient clicks, shorter than an hourly job.
+   * @default 15 minutes
+   */
   readonly cooldownMs?: number
 }
 
+/** The guard that keeps executions apart, with its claims in the schema of its ledger. */
 export interface DedupeGuard extends Guard {
   readonly exclusion: ExclusionMode
   /**
@@ -58,8 +64,9 @@ export interface DedupeGuard extends Guard {
 }
 
 /**
- * The guard of this process's operations on a ledger. Make one per ledger and share it.
- * @throws InvalidOptionError; nothing is connected before the first use
+ * The guard of this process's operations on a ledger; operations of another ledger refuse it. Make one per ledger and
+ * share it. Nothing is connected before the first use, or `ledger.ready()`.
+ * @throws InvalidOptionError
  */
 export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeGuard {
   assertKnownOptions('createGuard', options, ['exclusion', 'cooldownMs'])

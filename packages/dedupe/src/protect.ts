@@ -25,6 +25,7 @@ import {
 } from '@opsledger/core/guard'
 import { v7 } from 'uuid'
 
+/** What a protected handler is given: no run and no counts, because nothing is recorded. */
 export interface ProtectContext<P> {
   readonly payload: P
   /** The fencing token, to pass on to systems that can refuse an older one. */
@@ -34,11 +35,15 @@ export interface ProtectContext<P> {
   readonly delivery: Delivery
 }
 
+/** As an operation's, without what is about runs. */
 export interface ProtectOptions<P, R> {
+  /** What kind of work; at most 100 characters. */
   readonly type: string
+  /** Whose work it is. Annotate its parameter: the payload's type comes from here. */
   readonly scope: (payload: P) => Scope
+  /** What makes two payloads the same work. */
   readonly fingerprint: (payload: NoInfer<P>) => string
-  /** @default the guard's */
+  /** How long the work is refused after a terminal completion, in ms; 0 for never. @default the guard's */
   readonly cooldownMs?: number
   readonly handler: (context: ProtectContext<P>) => R | Promise<R>
 }

@@ -14,6 +14,7 @@ export interface BullMqJob<P> {
   readonly timestamp: number
   readonly attemptsMade: number
   readonly opts: { readonly attempts?: number }
+  /** Until `timestamp`, in ms since 1970; `token` is that of the lock under which the worker has the job. */
   moveToDelayed(timestamp: number, token?: string): Promise<void>
 }
 
@@ -49,13 +50,15 @@ export interface ExecutedJob<R> {
  * (leave it unset); a custom back-off that answers -1 ends a job that the ledger still shows as `retrying`, until the
  * sweep.
  */
-export function bullMqProcessor<P, R>(operation: Operation<P, R>) {
+export function bullMqProcessor<P, R>(
+  operation: Operation<P, R>,
+): (
+  job: BullMqJob<P>,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+) => Promise<ExecutedJob<Awaited<R>> | SkippedJob> {
   // BullMQ makes a signal only for a processor that declares three parameters.
-  return async (
-    job: BullMqJob<P>,
-    token: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<ExecutedJob<Awaited<R>> | SkippedJob> => {
+  return async (job, token, signal) => {
     const { id, queueName, timestamp, attemptsMade, opts, data } = job
     const disposition = await dispose(operation, data, {
       // BullMQ counts from 1 again when its Redis is emptied. Queue names hold no colon.

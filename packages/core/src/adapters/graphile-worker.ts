@@ -21,6 +21,7 @@ export interface GraphileWorkerJob {
 export interface GraphileWorkerHelpers {
   readonly job: GraphileWorkerJob
   readonly abortSignal: AbortSignal
+  /** On a connection of the runner's pool, each call by itself. */
   query(text: string, values: unknown[]): Promise<unknown>
 }
 
@@ -63,7 +64,7 @@ export interface GraphileWorkerOptions {
 export function graphileWorkerTask<P, R>(
   operation: Operation<P, R>,
   { schema = 'graphile_worker' }: GraphileWorkerOptions = {},
-) {
+): (payload: unknown, helpers: GraphileWorkerHelpers) => Promise<void> {
   const quoted = `"${schema.replaceAll('"', '""')}"`
   const jobs = `${quoted}._private_jobs`
   const queues = `${quoted}._private_job_queues`

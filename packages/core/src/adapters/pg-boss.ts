@@ -12,12 +12,14 @@ export interface PgBossJob<P> {
   readonly signal: AbortSignal
 }
 
-interface PgBossDatabase {
+/** What is used of a pg-boss `IDatabase`. */
+export interface PgBossDatabase {
   // biome-ignore lint/suspicious/noExplicitAny: as pg-boss declares it
   executeSql(text: string, values?: unknown[]): Promise<{ rows: any[] }>
 }
 
-interface PgBossTransaction {
+/** What `beginTransaction` of pg-boss's own database gives. */
+export interface PgBossTransaction {
   readonly db: PgBossDatabase
   commit(): Promise<void>
   rollback(): Promise<void>
@@ -25,13 +27,17 @@ interface PgBossTransaction {
 
 /** What is used of a `PgBoss`. */
 export interface PgBossQueue {
+  /** A host's own `db` may lack `beginTransaction`, and is refused. */
   getDb(): PgBossDatabase & { beginTransaction?(): Promise<PgBossTransaction> }
+  /** Only while the job is at that attempt; the answer says how many it `affected`. */
   cancel(
     name: string,
     attempt: { id: string; retryCount: number },
     options: { db: PgBossDatabase },
   ): Promise<object>
+  /** Makes a cancelled job wait to be fetched again. */
   resume(name: string, id: string, options: { db: PgBossDatabase }): Promise<unknown>
+  /** `startAfter` in seconds. */
   update(
     name: string,
     data: undefined,
@@ -74,7 +80,10 @@ export interface PgBossJobResult {
  *
  * @throws InvalidOptionError for a `db` of the host's own that cannot `beginTransaction`
  */
-export function pgBossHandler<P, R>(boss: PgBossQueue, operation: Operation<P, R>) {
+export function pgBossHandler<P, R>(
+  boss: PgBossQueue,
+  operation: Operation<P, R>,
+): (jobs: PgBossJob<P>[]) => Promise<PgBossJobResult[]> {
   if (boss.getDb().beginTransaction === undefined) {
     throw new InvalidOptionError(
       'boss',

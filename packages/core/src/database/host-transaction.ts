@@ -86,7 +86,6 @@ export async function transactionOnClient<T>(
     throw error
   } finally {
     client.off('error', onError)
-    client.on('error', () => {})
     client.release(broken)
   }
 }

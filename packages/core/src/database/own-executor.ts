@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import { publish } from '../events.ts'
 import { connectionProblem, isConnectionError, isWrongIsolation, sqlState } from './database-error.ts'
 import {
@@ -15,6 +15,7 @@ import {
   type ServerRow,
 } from './executor.ts'
 import { transactionOnClient } from './host-transaction.ts'
+import { openPool } from './own-pool.ts'
 
 /** Enough for a settlement in flight, a renewal, a read and a host transaction at once. */
 export const DEFAULT_CONNECTIONS = 4
@@ -28,7 +29,7 @@ export function createOwnExecutor(
   settings: ConnectionSettings,
   maxConnections = DEFAULT_CONNECTIONS,
 ): Executor {
-  const pool = new pg.Pool({
+  const pool = openPool({
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     ...settings,
@@ -38,8 +39,6 @@ export function createOwnExecutor(
     min: 0,
     allowExitOnIdle: true,
   })
-  // An idle connection that the server closes is replaced at the next call; without a listener it ends the process.
-  pool.on('error', () => {})
   const kysely = new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
   let hostPool: pg.Pool | null = null
   let opensTransactions = false
@@ -72,7 +71,7 @@ export function createOwnExecutor(
   /** A host's transaction takes as long as the host likes: a settlement or a renewal must not wait for one to end. */
   const poolForHost = (): pg.Pool => {
     if (hostPool === null) {
-      hostPool = new pg.Pool({
+      hostPool = openPool({
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,
         ...settings,
@@ -81,7 +80,6 @@ export function createOwnExecutor(
         min: 0,
         allowExitOnIdle: true,
       })
-      hostPool.on('error', () => {})
     }
     return hostPool
   }

@@ -7,7 +7,7 @@ import type { ReasonCode } from './reason-code.ts'
 /** What the ledger keeps of something that was thrown. */
 export interface Failure {
   readonly reasonCode: ReasonCode
-  /** Redacted, on one line, not empty, at most {@link MAX_FAILURE_MESSAGE_LENGTH} long. */
+  /** Redacted, on one line, not empty, at most 2,000 UTF-16 code units long. */
   readonly message: string
   /** True only when an `OperationError` said so. */
   readonly permanent: boolean

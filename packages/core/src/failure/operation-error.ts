@@ -2,8 +2,9 @@ import { OpsLedgerError } from '../errors.ts'
 import { assertReasonCode, type ReasonCode } from './reason-code.ts'
 
 export interface OperationErrorOptions {
-  /** True when trying again cannot help: the failure is terminal whatever attempts are left. False unless told. */
+  /** True when trying again cannot help: the failure is terminal whatever attempts are left. @default false */
   permanent?: boolean
+  /** Its message joins the stored one, redacted; it has no say in the reason code. */
   cause?: unknown
 }
 

@@ -27,6 +27,7 @@ export interface RunClaim extends Claim {
   readonly pastAttempts: readonly PastAttempt[]
 }
 
+/** A delivery that wants to execute. */
 export interface AdmissionRequest {
   readonly job: JobIdentity
   /** The id of the run when the job names none and none is open. */
@@ -35,28 +36,35 @@ export interface AdmissionRequest {
   readonly context: unknown
 }
 
+/** The half of a verdict that says no: the same value the host is answered with. */
 export type Refusal = Extract<Verdict<never>, { executed: false }>
 
+/** A claim to execute under, or what to answer instead. */
 export type Admission =
   | { readonly admitted: true; readonly claim: RunClaim }
   | { readonly admitted: false; readonly refusal: Refusal }
 
+/** What one batch of a sweep looks at, and when a run counts as lost. */
 export interface StaleLimits {
+  /** Null for every workspace. */
   readonly workspaceId: string | null
   /** By type, in ms: how long a run may wait for a delivery. */
   readonly limits: Readonly<Record<string, number>>
+  /** For types that `limits` does not name. */
   readonly defaultLimitMs: number
+  /** Runs looked at, at most: each holds an advisory lock until the batch commits. */
   readonly batch: number
   /** `next` of the batch before; null for the first one. */
   readonly after: SweepPlace | null
 }
 
-/** How far a sweep has come. */
+/** How far a sweep has come: the run it looked at last, with its instant as Postgres wrote it. */
 export interface SweepPlace {
   readonly createdAt: string
   readonly id: string
 }
 
+/** What one batch of a sweep closed. */
 export interface SweptBatch {
   readonly runs: Run[]
   /** Where the next batch begins; null when this was the last one. */
@@ -74,6 +82,11 @@ export interface Guard {
   readonly excludes: boolean
   /** How long an identity is refused after a terminal completion, in ms. */
   readonly cooldownMs: number
+  /**
+   * Waits at most the ledger's `admissionTimeoutMs`; what arrives together shares a statement.
+   * @throws ScopeMismatchError, DatabaseUnavailableError, DatabaseRefusedError; of `@opsledger/dedupe`
+   * TransactionPoolerError, LockTableFullError
+   */
   admit(request: AdmissionRequest): Promise<Admission>
   /** Bounded retries inside; never throws for an unreachable database. */
   settle(claim: Claim, settlement: Settlement, cooldownMs: number): Promise<SettlementReply>
@@ -92,12 +105,15 @@ export interface Guard {
   adopt(claims: readonly Claim[], workerId: string): Promise<ReadonlySet<number>>
   /** The finished run of this work while it cools down. */
   coolingRun(job: JobIdentity): Promise<{ run: Run; retryAfterMs: number } | null>
+  /** One batch, in one transaction. */
   sweep(limits: StaleLimits): Promise<SweptBatch>
   /** Deletes claims that were free, or past their cooldown, for this long; in bounded batches. */
   pruneClaims(olderThanMs: number, signal: AbortSignal | undefined): Promise<number>
 }
 
+/** What became of a settlement. */
 export interface SettlementReply {
   readonly answer: SettlementAnswer
+  /** By the database's clock; null while the run is not completed, and when it is not known whether it is. */
   readonly completedAt: Date | null
 }

@@ -99,6 +99,7 @@ export interface AdmittedAnswer {
   workerId: string
 }
 
+/** The claim of an admitted delivery: text becomes instants, and what the answer leaves out becomes null. */
 export function claimFrom(answer: AdmittedAnswer): RunClaim {
   return {
     identity: answer.identity,
@@ -114,12 +115,34 @@ export function claimFrom(answer: AdmittedAnswer): RunClaim {
   }
 }
 
-/** The request as the schema's `run_request` type takes it. */
-export function toRunRequest({ job, newRunId, delivery, context }: AdmissionRequest, n: number) {
+/** What a run begins with, as the schema's `run_request` type takes it. */
+export interface RunParts {
+  readonly workspace_id: string
+  readonly tenant_id: string | null
+  readonly type: string
+  readonly run_id: string | null
+  readonly new_run_id: string
+  readonly identity: string
+  readonly work_key: string
+  readonly is_system: boolean
+  readonly context: unknown
+}
+
+/** One delivery of a batch of admissions, as the schema's `run_request` type takes it. */
+export interface RunRequest extends RunParts {
+  /** Its place in the batch: answers come in another order. */
+  readonly n: number
+  readonly delivery_id: string
+  readonly delivery_attempt: number
+  readonly delivery_maximum: number
+}
+
+/** `n`: the place in the batch, as `Array.map` gives it. */
+export function toRunRequest({ job, newRunId, delivery, context }: AdmissionRequest, n: number): RunRequest {
   return { ...toRunParts(job, newRunId, context), n, ...toDeliveryParts(delivery) }
 }
 
-export function toRunParts(job: JobIdentity, newRunId: string, context: unknown) {
+export function toRunParts(job: JobIdentity, newRunId: string, context: unknown): RunParts {
   return {
     workspace_id: job.scope.workspaceId,
     tenant_id: job.scope.tenantId,
@@ -141,7 +164,15 @@ function toDeliveryParts(delivery: AdmissionRequest['delivery']) {
   }
 }
 
-export function toAdoption(claim: Claim) {
+/** A claim that moves to a new term, as the schema's `adopt` functions take it. */
+export interface Adoption {
+  readonly identity: string
+  readonly run_id: string | null
+  readonly fence: number
+}
+
+/** The fence alone decides whether the claim still is its own. */
+export function toAdoption(claim: Claim): Adoption {
   return { identity: claim.identity, run_id: claim.runId, fence: claim.fence }
 }
 
@@ -200,11 +231,28 @@ function replyFrom({ answer, completedAt }: SettlementRow): SettlementReply {
   return { answer, completedAt: completedAt === null ? null : new Date(completedAt) }
 }
 
-/** The settlement as the schema's `run_settlement` type takes it. */
+/** One settlement of a batch, as the schema's `run_settlement` type takes it. */
+export interface RunSettlement {
+  readonly n: number
+  readonly run_id: string | null
+  readonly identity: string
+  readonly fence: number
+  readonly status: Settlement['status']
+  readonly outcome: Settlement['outcome']
+  readonly total: number
+  readonly processed: number
+  readonly failed: number
+  readonly item_failures: Settlement['itemFailures'] | null
+  readonly reason_code: string | null
+  readonly message: string | null
+  readonly cooldown_ms: number
+}
+
+/** Without a cooldown (0 ms) where the settlement starts none. `n`: the place in the batch. */
 export function toSettlement(
   { claim, settlement, cooldownMs }: { claim: Claim; settlement: Settlement; cooldownMs: number },
   n: number,
-) {
+): RunSettlement {
   return {
     n,
     run_id: claim.runId,

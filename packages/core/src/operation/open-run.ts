@@ -8,6 +8,7 @@ import { type JobIdentity, runIdentity } from '../run/identity.ts'
 import { type Run, type RunRow, runFromRow } from '../run/run.ts'
 import type { Runtime } from '../runtime.ts'
 
+/** The answer to `open`, as it was at that moment: nothing is held, and a worker may take the run in the next one. */
 export interface Opened {
   /** The run of this work, to put into the payload. */
   readonly run: Run

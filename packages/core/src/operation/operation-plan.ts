@@ -17,7 +17,7 @@ export const DEFAULT_DELIVERY_LIMIT_MS = 24 * 60 * 60 * 1000
 /** What a handler is given. */
 export interface HandlerContext<P> {
   readonly payload: P
-  /** The run as it is now: executing, nothing settled. */
+  /** The run as it was when the attempt began; its `transaction` commits host writes under the claim's fence. */
   readonly run: RunningRun
   /** The fencing token, to pass on to systems that can refuse an older one. */
   readonly fence: number
@@ -27,7 +27,7 @@ export interface HandlerContext<P> {
   readonly delivery: Delivery
 }
 
-/** @see WorkName for what says which work a payload is */
+/** {@link OperationBasics}, and {@link WorkName}, which says what makes two payloads the same work. */
 export type OperationOptions<P, R> = OperationBasics<P, R> & WorkName<P>
 
 /** Which work a payload is. Every payload must say: a job that nothing tells from another is refused. */
@@ -46,11 +46,11 @@ export type WorkName<P> =
 
 /** The options of an operation beside what says which work a payload is. */
 export interface OperationBasics<P, R> {
-  /** What kind of work, such as `assignment.fetch`. */
+  /** What kind of work, such as `assignment.fetch`; at most 100 characters. */
   readonly type: string
-  /** Whose work it is. */
+  /** Whose work it is. Annotate its parameter: the payload's type comes from here. */
   readonly scope: (payload: P) => Scope
-  /** Facts for operators, stored with the run as JSON. Not redacted: name what is safe. */
+  /** Facts for operators, stored with the run as JSON of at most 16,384 characters. Not redacted: name what is safe. */
   readonly context?: (payload: NoInfer<P>) => unknown
   /**
    * Keeps two executions of one identity apart; made for this ledger. Without one, runs are recorded and fenced, and
@@ -66,11 +66,17 @@ export interface OperationBasics<P, R> {
 
 /** Work of a workspace that never overlaps itself and has no cooldown, such as a reconcile job. */
 export interface SystemJobOptions<P, R> {
+  /** What kind of work, such as `ops.reconcile_adapter_runs`; at most 100 characters. */
   readonly type: string
+  /** With `type` it is the identity: nothing else of a payload tells two deliveries apart. */
   readonly workspaceId: (payload: P) => string
+  /** The run id that the dispatcher put into the payload, when it did. It names the run, not what is claimed. */
   readonly runId?: (payload: NoInfer<P>) => string | null | undefined
+  /** Facts for operators, stored with the run as JSON of at most 16,384 characters. Not redacted: name what is safe. */
   readonly context?: (payload: NoInfer<P>) => unknown
+  /** One that excludes, made for this ledger. */
   readonly guard: Guard
+  /** How long a run may wait for a delivery before a sweep closes it as `delivery.lost`, in ms. @default 24 hours */
   readonly deliveryLimitMs?: number
   readonly handler: (context: HandlerContext<P>) => R | Promise<R>
 }

@@ -11,15 +11,23 @@ import type { ProgressReporter } from './progress-reporter.ts'
 /** A guarded, ledgered handler: call it with each delivery of the host's queue. */
 export interface Operation<P, R> {
   /**
-   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled. The
-   * reason of `delivery.signal`, when that aborts before the handler has begun: nothing was executed.
-   * @throws InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError before executing
+   * Executes the delivery, or says why not. What the handler throws is thrown unchanged, after it was settled. When
+   * `delivery.signal` aborts before the handler has begun, its reason is thrown and nothing was executed.
+   * @throws before executing: InvalidOptionError, MissingIdentityError, ScopeMismatchError, DatabaseUnavailableError,
+   * DatabaseRefusedError, MissingMigrationError, NewerSchemaError, LedgerClosedError; of `@opsledger/dedupe`
+   * TransactionPoolerError, LockTableFullError
    */
   (payload: P, delivery: Delivery): Promise<Verdict<Awaited<R>>>
   readonly type: string
-  /** The same, for adapters: what the handler throws is part of the answer. @throws what comes before executing */
+  /**
+   * The same, for adapters: what the handler throws is part of the answer, and with it whether the attempt is to be
+   * spent. It rejects only before the handler begins, with what the call itself throws then.
+   */
   conclude(payload: P, delivery: Delivery): Promise<Conclusion<Awaited<R>>>
-  /** For dispatchers: one open run per work, whoever asks how often. */
+  /**
+   * For dispatchers: one open run per work, whoever asks how often. It claims nothing.
+   * @throws as the call does before executing
+   */
   open(payload: P): Promise<Opened>
   /** What this payload is claimed as; for `explain` and `release`. */
   identify(payload: P): JobIdentity

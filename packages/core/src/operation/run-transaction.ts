@@ -26,11 +26,11 @@ export interface RunTransactionOptions {
 export interface RunningRun extends Run {
   /**
    * The host's own writes under the claim's fence: a READ COMMITTED transaction that commits only while this attempt
-   * still has its claim, and is rolled back otherwise. On the library's own connections it takes one of its own, so
-   * that a slow transaction delays no renewal; with a host's Kysely instance it takes one of that pool.
+   * still has its claim, and is rolled back otherwise. It has connections of its own, up to `connections` of the
+   * ledger, so that a slow one delays no renewal; with a host's Kysely instance it takes one of that pool.
    *
    * Locks, last before the commit, the claim's row and the run's. Resolves with what `work` returned once the commit
-   * is known; a commit whose reply was lost is looked up by its transaction id.
+   * is known: one that is not answered within 8 s, or whose reply was lost, is looked up by its transaction id.
    *
    * @throws ClaimLostError when the claim is not its own any more, or the attempt is over: nothing was written
    * @throws the signal's reason when that aborts before the commit; what `work` throws, unchanged: nothing was written

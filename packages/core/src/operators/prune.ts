@@ -14,18 +14,28 @@ const MIN_CLAIM_AGE_MS = 60_000
 /** A hundred years: so far back there is always an instant that Postgres can name. */
 const MAX_AGE_MS = 100 * 365 * 24 * 60 * 60 * 1000
 
+/** Ages by the database's clock, in whole ms. */
 export interface PruneOptions {
-  /** Completed runs older than this are deleted, counted from their completion, in ms. */
+  /**
+   * Completed runs are deleted this long after their completion, in ms; terms this long after their end, when nothing
+   * unfinished names them.
+   */
   readonly runsOlderThanMs: number
-  /** Cooldown rows that were free, or past their cooldown, for this long are deleted, in ms. @default 24 hours */
+  /**
+   * Cooldown rows are deleted when they were free, or past their cooldown, for this long, in ms; at least 60,000,
+   * because a row gives the fences of its identity their order while a statement may be in flight.
+   * @default 24 hours
+   */
   readonly claimsOlderThanMs?: number
-  /** Stop between two batches. */
+  /** Stops between two batches; what is deleted by then stays deleted and is reported. */
   readonly signal?: AbortSignal
 }
 
+/** Rows that were deleted. */
 export interface PruneReport {
   readonly runs: number
   readonly claims: number
+  /** Terms of worker processes. */
   readonly leases: number
 }
 

@@ -8,6 +8,10 @@ import { exactScope, type Scope } from '../run/scope.ts'
 const DEFAULT_PAGE_SIZE = 50
 const MAX_PAGE_SIZE = 500
 
+/**
+ * All that is given must hold. Scope and time, type and time, delivery and open runs have an index; the other fields
+ * are best narrowed by time.
+ */
 export interface RunFilter {
   readonly type?: string
   readonly status?: RunStatus
@@ -15,17 +19,21 @@ export interface RunFilter {
   readonly reasonCode?: string
   /** The queue's job id: what became of this delivery? */
   readonly deliveryId?: string
+  /** Exclusive, by the database's clock. */
   readonly createdAfter?: Date
+  /** Exclusive. */
   readonly createdBefore?: Date
 }
 
+/** A filter, and which part of what it finds. */
 export interface Page extends RunFilter {
-  /** @default 50, at most 500 */
+  /** Runs per page, 1 to 500. @default 50 */
   readonly limit?: number
   /** `nextCursor` of the page before. */
   readonly cursor?: string
 }
 
+/** A part of a list. Runs that are opened while it is paged through are on none of the later pages. */
 export interface RunPage {
   /** Newest first. */
   readonly runs: readonly Run[]
@@ -38,9 +46,11 @@ export interface RunPage {
  * every tenant of the workspace. A run of another scope is not found.
  */
 export interface Reads {
+  /** Null when the scope has no such run, and for what is no UUID. */
   get(scope: Scope, runId: string): Promise<Run | null>
+  /** Newest first. @throws InvalidOptionError for a `limit` or a `cursor` that cannot be */
   list(scope: Scope, page?: Page): Promise<RunPage>
-  /** Runs that have not ended: queued, running, retrying. Newest first. */
+  /** Runs that have not ended: queued, running, retrying. Newest first, 50 unless `limit` says otherwise, no further pages. */
   openRuns(scope: Scope, page?: Pick<Page, 'limit' | 'type'>): Promise<Run[]>
   /** Every tenant's runs in a workspace; for operators of the workspace, never for a tenant's own page. */
   readonly acrossTenants: {

@@ -24,12 +24,16 @@ const MAX_PASSES = 6
 const CUT_MARK = '…'
 
 export interface RedactorOptions {
-  /** Values known to be secret. Those shorter than 6 characters (`MIN_SECRET_LENGTH`) are not looked for. */
+  /** Values known to be secret, found raw and in their usual encodings. Those under 6 characters are not looked for. */
   secrets?: Iterable<string>
-  /** The longest output, in UTF-16 code units, at least 32; 2,000 unless told. Longer text is cut and ends with `…`. */
+  /** The longest output, in UTF-16 code units, at least 32. Longer text is cut and ends with `…`. @default 2,000 */
   maxLength?: number
 }
 
+/**
+ * Clears text of known values, and of what has the form of a secret: URL credentials, `key=value`, headers, tokens, PEM
+ * blocks. A secret that is neither known nor looks like one is not found.
+ */
 export interface Redactor {
   /**
    * The text without secrets, on one line (`⏎` for a line end), well-formed, at most `maxLength` long. Never throws,
@@ -40,6 +44,10 @@ export interface Redactor {
   addSecret(value: string): boolean
 }
 
+/**
+ * For a host's own logs; each ledger has one of its own, made of its `secrets` and its connection settings.
+ * @throws InvalidOptionError
+ */
 export function createRedactor(options: RedactorOptions = {}): Redactor {
   const maxLength = options.maxLength ?? DEFAULT_MAX_MESSAGE_LENGTH
   if (!Number.isSafeInteger(maxLength) || maxLength < MIN_MAX_LENGTH) {

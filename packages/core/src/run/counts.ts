@@ -18,7 +18,7 @@ const MAX_COUNT = 2_147_483_647
 export interface Recorder {
   /** Items in scope. May be raised or lowered, not below what is counted already. */
   setTotal(total: number): void
-  /** @throws CountError when it would go beyond a set total */
+  /** `items` is 1 unless given. @throws CountError when it would go beyond a set total */
   itemSucceeded(items?: number): void
   /** @param reasonCode why, such as `provider.rejected` @throws CountError when it would go beyond a set total */
   itemFailed(reasonCode: string, items?: number): void
@@ -34,6 +34,7 @@ export interface CountBook extends Recorder {
   close(): void
 }
 
+/** The counts of one attempt, from nothing. They live in memory alone until the attempt is settled. */
 export function createCountBook(): CountBook {
   let total: number | null = null
   let processed = 0

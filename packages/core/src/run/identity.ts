@@ -19,6 +19,7 @@ export interface JobIdentity {
   readonly identity: string
 }
 
+/** Unless `isSystem`, one of `runId` and `fingerprint` must be there: a job that nothing tells from another is refused. */
 export interface IdentityParts {
   readonly scope: ExactScope
   readonly type: string

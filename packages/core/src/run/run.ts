@@ -1,6 +1,14 @@
 import type { ExactScope } from './scope.ts'
 
+/**
+ * `queued`: opened at dispatch, never executed. `retrying`: an attempt ended and the run did not, because its queue
+ * will deliver again. A run that is `completed` may be reopened by a later delivery that names it.
+ */
 export type RunStatus = 'queued' | 'running' | 'retrying' | 'completed'
+/**
+ * `pending` until the run is completed. `partially_succeeded`: some items failed, not all. `skipped`: another run
+ * stands for the work. `cancelled`: the handler gave up for good with `run.cancelled`.
+ */
 export type RunOutcome = 'pending' | 'succeeded' | 'partially_succeeded' | 'failed' | 'skipped' | 'cancelled'
 
 /** Items in scope, items brought to a conclusion (good or bad), and how many of those went wrong. */
@@ -96,6 +104,7 @@ export interface RunRow {
   completed_at: string | null
 }
 
+/** An entry of `attempt_history`. */
 export interface PastAttemptRow {
   attempt: number
   fence: number
@@ -113,6 +122,7 @@ export interface PastAttemptRow {
   failed: number | null
 }
 
+/** Instants become dates, and the three counts one object: null until there are any. */
 export function runFromRow(row: RunRow): Run {
   return {
     id: row.id,

@@ -20,6 +20,7 @@ export interface Execution {
   readonly committed: CommittedSettlement | null
   /** Nothing more is written by this attempt: it is being settled, or was, together with the host's writes. */
   readonly isOver: boolean
+  /** Closes its counts: from now on nothing of it can be counted or committed. */
   end(committed?: CommittedSettlement): void
   /** The claim is known to be taken: nothing this attempt writes will count. */
   isLost: boolean

@@ -5,6 +5,8 @@ import { Kysely, PGliteDialect } from 'kysely'
 import { afterAll, beforeAll } from 'vitest'
 import type { LedgerDatabase } from './variants.ts'
 
+/** Its start is work for the processor alone, and so takes as much longer as others are at work. */
+const START_WITHIN_MS = 120_000
 const INT8 = 20
 /** As `pg` gives it: a text. PGlite's own choice is a number or a bigint, and the library must bear it. */
 const AS_PG = { parsers: { [INT8]: (text: string) => text } }
@@ -18,7 +20,7 @@ export function usePGlite(): LedgerDatabase {
   }
   beforeAll(async () => {
     pglite = await PGlite.create({ loadDataDir: await migrated() })
-  })
+  }, START_WITHIN_MS)
   afterAll(async () => {
     await pglite?.close()
     pglite = null

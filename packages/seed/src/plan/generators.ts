@@ -24,7 +24,10 @@ export interface Generator<T = SeedValue> {
   readonly make: (context: CellContext) => T
 }
 
-/** UUIDs that follow from the seed value: not for secrets. */
+/**
+ * UUIDs of RFC 9562 that follow from the seed value: not for secrets. `v4` is random; `v7` grows with the row's
+ * index, one millisecond per row from an instant (2026-01-01T00:00:00.000Z unless given).
+ */
 export const uuid = Object.freeze({
   /** Random UUIDs of RFC 9562 version 4, the same for the same seed value. */
   v4: (): Generator<string> => ({ generator: 'uuid.v4', make: ({ random }) => formatUuid(random, 4) }),
@@ -40,7 +43,7 @@ export const uuid = Object.freeze({
 const DEFAULT_INSTANT = '2026-01-01T00:00:00.000Z'
 
 /**
- * Numbers in a row from 1, for identity and serial columns: known before a row is written, so other tables
+ * Numbers in a row, for identity and serial columns: known before a row is written, so other tables
  * can refer to them. After seeding, the column's own sequence goes on behind the highest.
  */
 export function serial(from = 1): Generator<number> {
@@ -49,8 +52,8 @@ export function serial(from = 1): Generator<number> {
 }
 
 /**
- * Instants at equal distances: `from` for the first row, `everyMs` later (default a minute) for each next
- * one.
+ * Instants at equal distances: `from` (2026-01-01T00:00:00.000Z unless given) for the first row, `everyMs` (a
+ * minute unless given) later for each next one.
  */
 export function instant(from: string = DEFAULT_INSTANT, everyMs = 60_000): Generator<Date> {
   const start = instantMs('instant(from)', from)
