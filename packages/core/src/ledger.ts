@@ -36,11 +36,11 @@ import { createExecutions } from './worker/executions.ts'
 import { createTerm, DEFAULT_LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from './worker/term.ts'
 
 /** A queue's own visibility or lock time-out is usually 30 s: an admission must have failed clearly before that. */
-export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000
+const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000
 /** Longer than a restart or a failover: what was executed should be known, and the handler is done anyway. */
-export const DEFAULT_SETTLEMENT_TIMEOUT_MS = 30_000
+const DEFAULT_SETTLEMENT_TIMEOUT_MS = 30_000
 /** Most handlers stop within seconds of their signal; orchestrators kill after 30. */
-export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
+const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
 /** Runs looked at per statement: each holds an advisory lock until its commit. */
 const SWEEP_BATCH = 100
 

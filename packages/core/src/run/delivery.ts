@@ -16,7 +16,7 @@ export interface Delivery {
   readonly signal?: AbortSignal
 }
 
-export const MAX_DELIVERY_ID_LENGTH = 255
+const MAX_DELIVERY_ID_LENGTH = 255
 const MAX_ATTEMPTS = 2_147_483_647
 
 /** Each field read once, checked and frozen. @throws InvalidOptionError naming the field */

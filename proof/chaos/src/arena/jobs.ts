@@ -17,7 +17,7 @@ export interface JobMix {
 }
 
 /** Long enough to refuse what is dispatched twice in one run, in ms. */
-export const COOLDOWN_MS = 60_000
+const COOLDOWN_MS = 60_000
 
 /** Deliveries of works, in an order that brings duplicates close to their originals. */
 export function makeJobs(random: Random, mix: JobMix): Job[] {

@@ -25,7 +25,7 @@ export interface RunPicture {
   readonly history: readonly PastPicture[]
 }
 
-export interface PastPicture {
+interface PastPicture {
   readonly fence: number
   readonly outcome: string
   readonly total: number | null

@@ -42,7 +42,7 @@ export interface Queue {
 }
 
 /** A contender asks this often, in ms, whatever longer pause it was told. */
-export const ASK_EVERY_MS = 100
+const ASK_EVERY_MS = 100
 
 export function createQueue(random: Random): Queue {
   const waiting: Job[] = []

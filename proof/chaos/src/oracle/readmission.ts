@@ -1,6 +1,5 @@
 import type { Interruption } from '../arena/crew.ts'
-import type { Mark } from '../arena/journal.ts'
-import { answersOf, type Section } from './sections.ts'
+import type { Section } from './sections.ts'
 
 /**
  * For every execution that a kill cut off: how long it took until the same work executed again, in ms. Works that
@@ -25,15 +24,4 @@ export function readmissionsAfterKills(
     }
   }
   return waits
-}
-
-/** Answers by kind, for figures in a report. */
-export function countSettlements(marks: readonly Mark[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { answer } of answersOf(marks)) {
-    const key =
-      answer.kind === 'executed' ? answer.settlement : answer.kind === 'skipped' ? answer.reason : answer.code
-    counts[key] = (counts[key] ?? 0) + 1
-  }
-  return counts
 }

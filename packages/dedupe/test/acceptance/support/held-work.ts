@@ -4,7 +4,7 @@ export function delivery(id: string, attempt = 1, maxAttempts = 3): Delivery {
   return { id, attempt, maxAttempts }
 }
 
-export interface Execution<P> {
+interface Execution<P> {
   readonly context: HandlerContext<P>
   finish(): void
   fail(error: Error): void
