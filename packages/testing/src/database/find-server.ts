@@ -1,6 +1,7 @@
 import { dockerAnswers, startDockerServer } from './docker-server.ts'
-import { DEFAULT_MAJOR, startEmbeddedServer } from './embedded-server.ts'
+import { startEmbeddedServer } from './embedded-server.ts'
 import { useExplicitServer } from './explicit-server.ts'
+import { DEFAULT_MAJOR, readMajor } from './majors.ts'
 import type { Server, ServerKind } from './server.ts'
 
 export interface FindServerOptions {
@@ -11,7 +12,6 @@ export interface FindServerOptions {
 }
 
 const KINDS: readonly string[] = ['url', 'docker', 'embedded'] satisfies ServerKind[]
-const MAJORS = { oldest: 14, newest: 18 }
 
 /**
  * The one place where the demo and the tests find a Postgres: `OPSLEDGER_DATABASE_URL`, else Docker where it
@@ -66,18 +66,6 @@ function readKind(env: NodeJS.ProcessEnv): ServerKind | null {
     throw new Error(`OPSLEDGER_DATABASE is "${value}": allowed are ${KINDS.join(', ')}, or leave it unset`)
   }
   return value as ServerKind
-}
-
-function readMajor(env: NodeJS.ProcessEnv): number | null {
-  const value = env.OPSLEDGER_POSTGRES_MAJOR
-  if (!value) return null
-  const major = Number(value)
-  if (!Number.isInteger(major) || major < MAJORS.oldest || major > MAJORS.newest) {
-    throw new Error(
-      `OPSLEDGER_POSTGRES_MAJOR is "${value}": allowed are ${MAJORS.oldest} to ${MAJORS.newest}, or leave it unset`,
-    )
-  }
-  return major
 }
 
 function requireMajor(server: Server, major: number | null): Server {
