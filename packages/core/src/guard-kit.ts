@@ -4,11 +4,13 @@
  * @module
  */
 export { type Batcher, createBatcher, DEFAULT_MAX_BATCH } from './batcher.ts'
+export { bounded } from './database/bounded.ts'
 export {
   connectionProblem,
   describeSettings,
   isConflict,
   isConnectionError,
+  isShortOfResources,
   sqlState,
 } from './database/database-error.ts'
 export {
@@ -65,6 +67,6 @@ export { runningRun } from './run/running-run.ts'
 export { assertText, exactScope } from './run/scope.ts'
 export type { Settlement } from './run/settlement.ts'
 export type { Runtime } from './runtime.ts'
-export { commitDurably, planSettings, transactionRules } from './sql/plan-settings.ts'
+export { planSettings, transactionRules, writeRules } from './sql/plan-settings.ts'
 export type { CommittedSettlement, Execution, Executions } from './worker/executions.ts'
 export type { Term } from './worker/term.ts'

@@ -226,7 +226,12 @@ export function createLedger(options: LedgerOptions): Ledger {
     requireMigrations: readiness.requireMigrations,
     async ready() {
       if (closing !== null) throw new LedgerClosedError()
-      return readiness.ready()
+      try {
+        return await readiness.ready()
+      } catch (error) {
+        // Its connections were closed under it.
+        throw closing === null ? error : new LedgerClosedError()
+      }
     },
     onReady: (check) => checks.push(check),
     onClose: (close) => closers.unshift(close),

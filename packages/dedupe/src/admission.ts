@@ -71,12 +71,20 @@ export function createAdmission(
 ) {
   const send = async (asks: readonly Ask[]): Promise<Answer[]> => {
     const requests = JSON.stringify(asks.map(toClaimRequest))
-    const call = session?.call ?? runtime.executor.call
+    const call =
+      session?.call ??
+      (async (name: string, args: readonly unknown[]) => ({
+        answer: await runtime.executor.call(name, args),
+        era: 0,
+      }))
     const attempt = async (): Promise<Answer[]> => {
       const workerId = await runtime.term.id()
       let answers: Answer[] | 'term_retired'
+      let era: number
       try {
-        answers = (await call('admit', [requests, workerId, session !== null])) as Answer[] | 'term_retired'
+        const told = await call('admit', [requests, workerId, session !== null])
+        answers = told.answer as Answer[] | 'term_retired'
+        era = told.era
       } catch (error) {
         if (isConnectionError(error)) {
           // Whether it admitted, or still will, is unknown: nobody must wait for a claim that nobody executes.
@@ -96,7 +104,7 @@ export function createAdmission(
       return inOrder(answers, (answer) => {
         if (answer.verdict !== 'admitted') return answer
         registry.announce(answer.fence)
-        if (answer.lockKey !== null) session?.hold(answer.fence, answer.lockKey)
+        if (answer.lockKey !== null) session?.hold(answer.fence, answer.lockKey, era)
         return { ...answer, workerId }
       })
     }
@@ -187,6 +195,7 @@ function isSharedBy(refusal: Refusal, first: ClaimRequest, next: ClaimRequest, d
   }
   if (first.job.type !== next.job.type) return false
   if (refusal.reason === 'cooldown') return refusal.holder?.deliveryId !== deliveryId
+  if (refusal.run?.pastAttempts.some((past) => past.deliveryId === deliveryId)) return false
   return (
     refusal.reason === 'overlap' && refusal.action === 'discard' && refusal.holder?.deliveryId !== deliveryId
   )
@@ -196,10 +205,12 @@ function localOverlap({ delivery }: ClaimRequest, { claim, request }: LocalEntry
   const { runId, workerId, fence, startedAt } = claim!
   const run = 'attempt' in claim! ? runningRun(claim, request.job, request.delivery) : null
   const deliveryId = request.delivery.id
+  // A retry is its queue's to bring again: the delivery that executes now may have been discarded for it.
+  const isRetry = run?.pastAttempts.some((past) => past.deliveryId === delivery.id) ?? false
   return {
     executed: false,
     reason: 'overlap',
-    action: deliveryId === delivery.id ? 'retry_later' : 'discard',
+    action: deliveryId === delivery.id || isRetry ? 'retry_later' : 'discard',
     retryAfterMs: runtime.leaseMs,
     holder: {
       runId,

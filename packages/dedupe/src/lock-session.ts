@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import { LedgerClosedError } from '@opsledger/core'
 import {
+  bounded,
   type ConnectionSettings,
   callText,
   connectionProblem,
@@ -29,10 +31,13 @@ const MAX_RECONNECT_MS = 500
 export interface LockSession {
   /** Opens the connection, unless it is open. @throws as `call` */
   ready(): Promise<void>
-  /** @throws TransactionPoolerError, DatabaseUnavailableError, DatabaseRefusedError */
-  call(name: string, args: readonly unknown[]): Promise<unknown>
-  /** The admitted claim's lock is this session's now, and is asked for again after a lost connection. */
-  hold(fence: number, lockKey: string): void
+  /**
+   * `era` tells which locks the answer may speak of: those of statements sent before a reset are gone.
+   * @throws TransactionPoolerError, DatabaseUnavailableError, DatabaseRefusedError
+   */
+  call(name: string, args: readonly unknown[]): Promise<{ answer: unknown; era: number }>
+  /** The admitted claim's lock is this session's now, and is asked for again after a lost connection or a reset. */
+  hold(fence: number, lockKey: string, era: number): void
   /** Lets the lock go, together with others, soon; not awaited. */
   unlock(fence: number): void
   /** After a statement failed with locks taken: lets everything go and asks again for what is held. */
@@ -58,6 +63,8 @@ export function createLockSession({
   const held = new Map<number, { key: string; isLocked: boolean }>()
   let client: pg.Client | null = null
   let connecting: Promise<pg.Client> | null = null
+  /** Grows with each reset, at the moment it is sent: the session executes statements in the order they are sent in. */
+  let era = 0
   let isClosed = false
   let wasConnected = false
   let unlocking: string[] = []
@@ -77,8 +84,7 @@ export function createLockSession({
     } as pg.ClientConfig)
 
   /** Every statement is bounded: behind a network that swallows packets nothing else would ever end it. */
-  const query = (on: pg.Client, text: string) =>
-    on.query({ text, query_timeout: callTimeoutMs } as pg.QueryConfig)
+  const query = (on: pg.Client, text: string) => bounded(on.query(text), callTimeoutMs)
 
   const connect = async (): Promise<pg.Client> => {
     const opened = newClient('opsledger locks')
@@ -136,7 +142,8 @@ export function createLockSession({
   }
 
   const drop = (lost: pg.Client) => {
-    lost.end().catch(() => {})
+    // Not `end`, which waits for what was pipelined: behind a silent network the server would keep the locks as long.
+    ;(lost as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     if (client !== lost) return
     client = null
     if (isClosed) return
@@ -168,27 +175,32 @@ export function createLockSession({
     const missing = [...held].filter(([, lock]) => !lock.isLocked)
     for (let from = 0; from < missing.length && on === (client ?? on); from += RELOCK_BATCH) {
       const batch = missing.slice(from, from + RELOCK_BATCH)
+      const sentIn = era
       try {
-        const { rows } = await on.query<{ locked: boolean }>({
-          name: 'opsledger:relock',
-          text: RELOCK,
-          values: [batch.map(([, lock]) => lock.key)],
-          query_timeout: callTimeoutMs,
-        } as pg.QueryConfig)
+        const { rows } = await bounded(
+          on.query<{ locked: boolean }>({
+            name: 'opsledger:relock',
+            text: RELOCK,
+            values: [batch.map(([, lock]) => lock.key)],
+          }),
+          callTimeoutMs,
+        )
         batch.forEach(([fence, lock], index) => {
-          lock.isLocked = rows[index]!.locked
+          lock.isLocked = rows[index]!.locked && sentIn === era
           // Settled while it was asked for: nobody would ever let it go.
           if (lock.isLocked && held.get(fence) !== lock) letGo(lock.key)
         })
       } catch (error) {
         if (isConnectionError(error)) throw error
         // Session locks outlive the statement that failed: what it got is let go, or nobody ever would.
-        await on.query({
-          name: 'opsledger:unlock',
-          text: UNLOCK,
-          values: [batch.map(([, lock]) => lock.key)],
-          query_timeout: callTimeoutMs,
-        } as pg.QueryConfig)
+        await bounded(
+          on.query({
+            name: 'opsledger:unlock',
+            text: UNLOCK,
+            values: [batch.map(([, lock]) => lock.key)],
+          }),
+          callTimeoutMs,
+        )
       }
     }
     const isIncomplete = [...held.values()].some((lock) => !lock.isLocked)
@@ -212,12 +224,14 @@ export function createLockSession({
     // Without a session there is no lock.
     if (on === null || keys.length === 0) return
     try {
-      await on.query({
-        name: 'opsledger:unlock',
-        text: UNLOCK,
-        values: [keys],
-        query_timeout: callTimeoutMs,
-      } as pg.QueryConfig)
+      await bounded(
+        on.query({
+          name: 'opsledger:unlock',
+          text: UNLOCK,
+          values: [keys],
+        }),
+        callTimeoutMs,
+      )
     } catch {
       drop(on)
     }
@@ -229,23 +243,28 @@ export function createLockSession({
     },
     async call(name, args) {
       const on = await ready()
+      const sentIn = era
       try {
-        const { rows } = await on.query<{ answer: string | null }>({
-          name: `opsledger:${schema}.${name}`,
-          text: callText(schema, name, args.length),
-          values: args as unknown[],
-          query_timeout: callTimeoutMs,
-        } as pg.QueryConfig)
-        return parseAnswer(rows)
+        const { rows } = await bounded(
+          on.query<{ answer: string | null }>({
+            name: `opsledger:${schema}.${name}`,
+            text: callText(schema, name, args.length),
+            values: args as unknown[],
+          }),
+          callTimeoutMs,
+        )
+        return { answer: parseAnswer(rows), era: sentIn }
       } catch (error) {
         if (isConnectionError(error)) drop(on)
         throw error
       }
     },
-    hold(fence, key) {
-      // The session may have ended in the same breath that it answered in.
-      held.set(fence, { key, isLocked: client !== null })
-      if (client === null) reconnect()
+    hold(fence, key, heldIn) {
+      // The session may have ended in the same breath that it answered in, or let everything go behind the answer.
+      const on = client
+      held.set(fence, { key, isLocked: on !== null && heldIn === era })
+      if (on === null) reconnect()
+      else if (heldIn !== era) relockOn(on).catch(() => drop(on))
     },
     unlock(fence) {
       const lock = held.get(fence)
@@ -255,10 +274,12 @@ export function createLockSession({
     async reset() {
       const on = await ready()
       try {
-        await query(on, 'select pg_advisory_unlock_all()')
+        // From here on: whatever is sent later comes after it, and what was sent before it holds nothing any more.
+        era++
         unlocking = []
         for (const lock of held.values()) lock.isLocked = false
-        await relockOn(on)
+        // Sent in one go: a process that is frozen in between has its locks all the same.
+        await Promise.all([query(on, 'select pg_advisory_unlock_all()'), relockOn(on)])
       } catch (error) {
         // Without its session nothing is locked, and what is held is asked for again.
         drop(on)

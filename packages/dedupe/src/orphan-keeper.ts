@@ -3,8 +3,10 @@ import {
   createBatcher,
   isConflict,
   isConnectionError,
+  isShortOfResources,
   type Runtime,
   type Settlement,
+  sqlState,
   toSettlement,
 } from '@opsledger/core/guard'
 import type { LocalRegistry } from './local-registry.ts'
@@ -52,7 +54,11 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
     await executor.call('settle', [JSON.stringify(batch.map(toSettlement))])
     return batch
   }
-  const isPassing = (error: unknown) => isConnectionError(error) || isConflict(error)
+  const isPassing = (error: unknown) =>
+    isConnectionError(error) ||
+    isConflict(error) ||
+    isShortOfResources(error) ||
+    sqlState(error)?.startsWith('53')
   const isolates = (error: unknown) => !isConnectionError(error)
   // A statement's settlements are of one kind.
   const recorded = createBatcher(send, { isolates })
@@ -79,6 +85,8 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
     const askedAt = performance.now()
     const claims = asked.map(([, { claim }]) => claim)
     await registry.whileFreeing(claims, async () => {
+      // Before the list: what is claimed later than this is on no list, and none of this statement's business.
+      const newestFence = await executor.call('last_fence', [])
       await executor.call('free_orphans', [
         JSON.stringify(
           claims.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
@@ -86,6 +94,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
         await runtime.term.id(),
         // What still has its settlement is no orphan: freed, its result would never be recorded.
         JSON.stringify([...registry.liveFences(), ...[...settlements].map(({ claim }) => claim.fence)]),
+        newestFence,
       ])
     })
     // An admission whose connection was lost may still wait for a row, and commit later.

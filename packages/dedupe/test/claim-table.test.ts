@@ -78,7 +78,7 @@ function mutants(): Mutant[] {
       of: 'admit',
       edits: [
         [
-          "elsif (seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at then",
+          "elsif v_cooling then",
           'elsif false then',
         ],
       ],
@@ -99,7 +99,7 @@ function mutants(): Mutant[] {
       name: 'discards the same delivery of a running job',
       cell: 'live meets same',
       of: 'refused',
-      edits: [["(p_verdict = 'overlap' and", '(false and']],
+      edits: [["(p_verdict in ('overlap', 'not_canonical') and", '(false and']],
     },
     {
       name: 'executes a delivery again whose run has ended',

@@ -350,11 +350,12 @@ describe('while an orphan is being freed', () => {
     // `free_orphans` as it is, once somebody lets it.
     await database.pool().query(`
       alter function opsledger.free_orphans rename to free_orphans_itself;
-      create function opsledger.free_orphans(p_suspects jsonb, p_worker uuid, p_live_fences jsonb)
+      create function opsledger.free_orphans(
+        p_suspects jsonb, p_worker uuid, p_live_fences jsonb, p_newest_fence bigint)
       returns jsonb language plpgsql as $$
       begin
         perform pg_advisory_xact_lock(4711);
-        return opsledger.free_orphans_itself(p_suspects, p_worker, p_live_fences);
+        return opsledger.free_orphans_itself(p_suspects, p_worker, p_live_fences, p_newest_fence);
       end $$`)
     const gate = await database.pool().connect()
     try {

@@ -67,6 +67,10 @@ export async function dispose<P, R>(
   }
   const { run } = conclusion
   if (!conclusion.threw) return { action: 'complete', run, value: conclusion.value }
+  if (run.outcome === 'succeeded' || run.outcome === 'partially_succeeded') {
+    // Settled in its own transaction; what the handler did afterwards fails nothing. As it would be told if it came again.
+    return { action: 'skip', output: { skipped: 'already_terminal', run: run.id } }
+  }
   if (conclusion.isHandedBack) return { action: 'postpone', delayMs: 0 }
   return { action: 'fail', run, error: conclusion.error, isTerminal: run.status === 'completed' }
 }

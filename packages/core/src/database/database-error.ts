@@ -26,6 +26,12 @@ const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505', '57014'])
 const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', '42501'])
 
 /** The `code` of what was thrown: a SQLSTATE, or a word of Node's such as `ECONNRESET`; null without one. */
+/**
+ * The server cannot write just now: its disk is full, its configuration or its storage fails, or it is a standby. (Not
+ * 53200, which a lock table that is too small raises for ever, and 53300, which is about connections.)
+ */
+const RESOURCE_STATES = new Set(['53100', '53400', '58030', '25006'])
+
 export function sqlState(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' ? code : null
@@ -40,6 +46,12 @@ export function isConnectionError(error: unknown): boolean {
     return true
   if (error instanceof AggregateError) return error.errors.some(isConnectionError)
   return error instanceof Error && CONNECTION_MESSAGES.test(error.message)
+}
+
+/** The server answered, and nothing of it took effect: an operator, or time, has to help first. */
+export function isShortOfResources(error: unknown): boolean {
+  const code = sqlState(error)
+  return code !== null && RESOURCE_STATES.has(code)
 }
 
 /** Somebody else was faster: the same call may succeed when it is sent again. Nothing of it took effect. */

@@ -39,7 +39,8 @@ export async function transactionOn<T>(
       }
       try {
         const value = await work(trx, call)
-        commitTimer = setTimeout(() => reject(new Error('Query read timeout')), DEFAULT_CALL_TIMEOUT_MS)
+        const giveUp = () => reject(new Error('Query read timeout'))
+        commitTimer = setTimeout(() => setImmediate(giveUp), DEFAULT_CALL_TIMEOUT_MS)
         return value
       } catch (error) {
         failure = { error }

@@ -1,4 +1,5 @@
 import { CompiledQuery, type Kysely } from 'kysely'
+import { bounded } from './bounded.ts'
 import {
   callText,
   DEFAULT_CALL_TIMEOUT_MS,
@@ -37,16 +38,5 @@ export function createKyselyExecutor<DB>(schema: string, host: Kysely<DB>): Exec
       return { versionNumber: Number(row.version), defaultsToReadCommitted: true, isBehindPooler: false }
     },
     async close() {},
-  }
-}
-
-/** The host's driver may wait for ever; what is called here is idempotent, so nobody has to wait with it. */
-async function bounded<T>(answer: Promise<T>, withinMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('Query read timeout')), withinMs)
-  try {
-    return await Promise.race([answer, promise])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
 import { publish } from '../events.ts'
+import { bounded } from './bounded.ts'
 import { connectionProblem, isConnectionError, isWrongIsolation, sqlState } from './database-error.ts'
 import {
   type ConnectionSettings,
@@ -84,6 +85,33 @@ export function createOwnExecutor(
     return hostPool
   }
 
+  const turns: (() => void)[] = []
+  let inTurn = 0
+
+  /** A pool's own time-out would count the wait for a turn as a database that is away, and hear no signal. */
+  const takeTurn = async (cut: AbortSignal): Promise<void> => {
+    cut.throwIfAborted()
+    if (inTurn < maxConnections) {
+      inTurn++
+      return
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const onCut = () => {
+      const place = turns.indexOf(resolve)
+      if (place === -1) return
+      turns.splice(place, 1)
+      reject(cut.reason)
+    }
+    turns.push(resolve)
+    cut.addEventListener('abort', onCut, { once: true })
+    await promise.finally(() => cut.removeEventListener('abort', onCut))
+  }
+  const passTurn = () => {
+    const next = turns.shift()
+    if (next === undefined) inTurn--
+    else next()
+  }
+
   const executor: Executor = {
     isOwn: true,
     settings,
@@ -93,19 +121,18 @@ export function createOwnExecutor(
         ...(prepares ? { name: `opsledger:${schema}.${name}` } : {}),
         text: callText(schema, name, args.length),
         values: args as unknown[],
-        query_timeout: timeoutMs,
       }
-      const bounded = (text: string) => ({ text, query_timeout: timeoutMs }) as pg.QueryConfig
       try {
         return await withClient(async (client) => {
-          if (!opensTransactions) return parseAnswer((await client.query(query)).rows)
-          await client.query(bounded('begin isolation level read committed'))
+          const send = () => bounded(client.query<{ answer: string | null }>(query), timeoutMs)
+          if (!opensTransactions) return parseAnswer((await send()).rows)
+          await bounded(client.query('begin isolation level read committed'), timeoutMs)
           try {
-            const { rows } = await client.query(query)
-            await client.query(bounded('commit'))
+            const { rows } = await send()
+            await bounded(client.query('commit'), timeoutMs)
             return parseAnswer(rows)
           } catch (error) {
-            if (!isConnectionError(error)) await client.query(bounded('rollback'))
+            if (!isConnectionError(error)) await bounded(client.query('rollback'), timeoutMs)
             throw error
           }
         })
@@ -124,13 +151,17 @@ export function createOwnExecutor(
       }
     },
     async transaction(cut, work) {
-      let client: pg.PoolClient
+      await takeTurn(cut)
       try {
-        client = await poolForHost().connect()
-      } catch (error) {
-        throw connectionProblem(error, settings)
+        const client = await poolForHost()
+          .connect()
+          .catch((error) => {
+            throw connectionProblem(error, settings)
+          })
+        return await transactionOnClient(client, schema, cut, work)
+      } finally {
+        passTurn()
       }
-      return transactionOnClient(client, schema, cut, work)
     },
     async query<R>(text: string, values: readonly unknown[] = []) {
       const { rows } = await withClient((client) => client.query(text, values as unknown[]))

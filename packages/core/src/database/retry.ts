@@ -1,5 +1,5 @@
 import { DatabaseUnavailableError } from '../errors.ts'
-import { isConflict, isConnectionError, sqlState } from './database-error.ts'
+import { isConflict, isConnectionError, isShortOfResources, sqlState } from './database-error.ts'
 
 /** A conflict is over as soon as the other side commits; more rounds than this mean something else is wrong. */
 const MAX_CONFLICTS = 8
@@ -8,7 +8,7 @@ const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 250
 
 /**
- * Sends again what failed without taking effect (a conflict) or with unknown effect (a lost connection; so only what
+ * Sends again what failed without taking effect (a conflict, a full disk) or with unknown effect (a lost connection; so only what
  * is idempotent may be passed). Everything else is thrown as it is.
  * @throws DatabaseUnavailableError when the database stayed away, or somebody else was in the way, for `withinMs`
  */
@@ -23,7 +23,7 @@ export async function retrying<T>(
     try {
       return await work()
     } catch (error) {
-      const isLost = isConnectionError(error)
+      const isLost = isConnectionError(error) || isShortOfResources(error)
       // Waiting for a row is bounded by time alone: whoever holds it may be slow.
       const isWaiting = sqlState(error) === '55P03'
       if (!isLost && !isConflict(error)) throw error
@@ -32,7 +32,10 @@ export async function retrying<T>(
       const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round) * (0.5 + Math.random() / 2)
       if (isCancelled() || performance.now() + pauseMs > giveUpAt) {
         if (error instanceof DatabaseUnavailableError) throw error
-        throw unavailable(error, `${isLost ? 'stayed away' : 'was busy'} for ${withinMs} ms`)
+        throw unavailable(
+          error,
+          `${isConnectionError(error) ? 'stayed away' : isLost ? 'could not write' : 'was busy'} for ${withinMs} ms`,
+        )
       }
       await pause(pauseMs)
     }

@@ -14,7 +14,7 @@ import {
   sweepRunsFunction,
   waitingSinceFunction,
 } from '../sql/close-lost-runs.ts'
-import { fenceSequence, lockKeyFunction } from '../sql/lock-key.ts'
+import { fenceSequence, lastFenceFunction, lockKeyFunction } from '../sql/lock-key.ts'
 import { lockRunFunction, transactionStatusFunction } from '../sql/lock-run.ts'
 import { openRunFunction } from '../sql/open-run.ts'
 import {
@@ -51,6 +51,7 @@ export const migrations: MigrationSet = {
       name: '0001_ledger',
       statements: [
         fenceSequence,
+        lastFenceFunction,
         lockKeyFunction,
         workerLeaseTable,
         registerTermFunction,

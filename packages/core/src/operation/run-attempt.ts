@@ -61,6 +61,8 @@ export async function runAttempt<R>(
   }
   execution.end()
   stopForwarding()
+  // Begun and not awaited: whether one of them settled the attempt is known when they are over.
+  await Promise.all(execution.commits)
   let reply: SettlementReply
   if (execution.committed === null) {
     reply = await guard.settle(claim, settlement, cooldownMs)

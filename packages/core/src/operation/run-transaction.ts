@@ -65,6 +65,7 @@ export function createRunTransaction(
 
     const cut = new AbortController()
     let transactionId: string | null = null
+    const ended = Promise.withResolvers<void>()
     let value: Awaited<ReturnType<typeof work>> | undefined
     let committed: CommittedSettlement | null = null
     // Once it may be committed, only the database can say what became of it.
@@ -76,6 +77,7 @@ export function createRunTransaction(
       await executor.transaction(cut.signal, async (trx, call) => {
         value = await work(trx)
         assertCurrent()
+        execution.commits.add(ended.promise)
         const lockedBy = await guard.lock(call, claim)
         if (lockedBy === null) throw lost('another attempt has it, or it was settled.')
         if (settles) {
@@ -92,6 +94,8 @@ export function createRunTransaction(
       await assertCommitted(runtime, transactionId, error)
     } finally {
       signal.removeEventListener('abort', onAbort)
+      execution.commits.delete(ended.promise)
+      ended.resolve()
     }
     if (committed !== null) execution.end(committed)
     return value as Awaited<ReturnType<typeof work>>

@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { commitDurably, planSettings } from './plan-settings.ts'
+import { planSettings, writeRules } from './plan-settings.ts'
 
 /**
  * Effect: what this process still executes, by fence, moves to its new term; answers with the fences that are still
@@ -12,7 +12,7 @@ returns jsonb language plpgsql${planSettings} as $$
 declare
   i record;
   v_kept jsonb[] := '{}';
-begin${commitDurably}
+begin${writeRules}
   for i in
     select * from jsonb_to_recordset(p_executions) as x(identity uuid, run_id uuid, fence bigint) order by run_id
   loop

@@ -15,3 +15,8 @@ return uuid_hash_extended(p_identity, hashtextextended('${name}', 0))`
  */
 export const fenceSequence: SqlFile = (s) => `
 create sequence ${s}.fence as bigint minvalue 1 maxvalue 9007199254740991 cache 1 no cycle`
+
+/** Effect: none. The newest fence that was given, whatever became of it: every later claim has a greater one. */
+export const lastFenceFunction: SqlFile = (s) => `
+create function ${s}.last_fence() returns bigint
+language sql volatile as $$ select last_value from ${s}.fence $$`

@@ -14,14 +14,18 @@ export const planSettings = `
   set lock_timeout to '2s'`
 
 /**
- * No write of the library's is committed asynchronously, whatever the role or the database defaults to: what was
- * answered must survive a crash of the server. It holds for the whole transaction, a host's own included. (Never a
- * weaker level than the host's: `local` waits for the disk, and anything but `off` is left.)
+ * What every function that writes asks of its transaction, a host's own included.
+ * No commit is asynchronous, whatever the role or the database defaults to: what was answered must survive a crash of
+ * the server. (Never a weaker level than the host's: `local` waits for the disk, and anything but `off` is left.)
+ * And where the commit is a statement of its own (a host's Kysely instance, a strict default isolation), a client that
+ * vanishes before it must not keep rows locked until TCP gives up, which takes two hours: a little longer than a client
+ * waits for its commit, and the server ends the transaction.
  */
-export const commitDurably = `
+export const writeRules = `
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'local', true);
-  end if;`
+  end if;
+  perform set_config('idle_in_transaction_session_timeout', '10s', true);`
 
 /**
  * What a function that decides and writes asks of its transaction. READ COMMITTED, because each statement inside it must
@@ -32,4 +36,4 @@ export const transactionRules = `
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'this statement needs READ COMMITTED, not %', current_setting('transaction_isolation')
       using errcode = 'OL001';
-  end if;${commitDurably}`
+  end if;${writeRules}`

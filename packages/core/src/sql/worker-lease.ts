@@ -1,5 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
-import { commitDurably } from './plan-settings.ts'
+import { writeRules } from './plan-settings.ts'
 
 /**
  * Effect: the table of terms. A row is one registration of one worker process; it is renewed while the process
@@ -24,7 +24,7 @@ create table ${s}.worker_lease (
 export const registerTermFunction: SqlFile = (s) => `
 create function ${s}.register_term(p_id uuid, p_host text, p_pid integer, p_lease_ms integer)
 returns boolean language plpgsql as $$
-begin${commitDurably}
+begin${writeRules}
   insert into ${s}.worker_lease (id, host, pid, expires_at)
   values (p_id, p_host, p_pid, clock_timestamp() + p_lease_ms * interval '1 millisecond')
   on conflict (id) do nothing;
@@ -38,7 +38,7 @@ end $$`
 export const renewTermFunction: SqlFile = (s) => `
 create function ${s}.renew_term(p_id uuid, p_lease_ms integer)
 returns boolean language plpgsql as $$
-begin${commitDurably}
+begin${writeRules}
   update ${s}.worker_lease set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond'
   where id = p_id and retired_at is null;
   return found;
@@ -70,7 +70,7 @@ end $$`
 export const retireOwnTermFunction: SqlFile = (s) => `
 create function ${s}.retire_own_term(p_id uuid)
 returns boolean language plpgsql as $$
-begin${commitDurably}
+begin${writeRules}
   update ${s}.worker_lease set retired_at = clock_timestamp() where id = p_id and retired_at is null;
   return found;
 end $$`

@@ -20,6 +20,8 @@ export interface Execution {
   readonly committed: CommittedSettlement | null
   /** Nothing more is written by this attempt: it is being settled, or was, together with the host's writes. */
   readonly isOver: boolean
+  /** The host's transactions that have asked for the fence and may be committed: how the attempt ended depends on them. */
+  readonly commits: Set<Promise<unknown>>
   /** Closes its counts: from now on nothing of it can be counted or committed. */
   end(committed?: CommittedSettlement): void
   /** The claim is known to be taken: nothing this attempt writes will count. */
@@ -54,6 +56,7 @@ export function createExecutions(): Executions {
         abort: (reason) => controller.abort(reason),
         committed: null,
         isOver: false,
+        commits: new Set(),
         end(committed) {
           book.close()
           Object.assign(execution, { isOver: true, committed: committed ?? execution.committed })

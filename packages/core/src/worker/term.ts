@@ -63,7 +63,7 @@ export function createTerm(
     deadlineAt = sentAt + leaseMs * (1 - DEADLINE_MARGIN)
     lastFailure = null
     clearTimeout(deadlineTimer)
-    deadlineTimer = setTimeout(onDeadline, deadlineAt - performance.now(), deadlineAt).unref()
+    deadlineTimer = setTimeout(onDeadline, Math.max(0, deadlineAt - performance.now()), deadlineAt).unref()
   }
 
   const register = async (): Promise<string> => {
@@ -107,7 +107,8 @@ export function createTerm(
   }
 
   const abort = (execution: Execution, why: string) => {
-    if (execution.signal.aborted) return
+    // What is over has been written, or is being written: a claim that it no longer holds is no loss.
+    if (execution.signal.aborted || execution.isOver) return
     const { runId, fence } = execution.claim
     publish('opsledger:run.aborted', { schema, runId, fence, code: 'claim_lost' })
     execution.abort(new ClaimLostError(runId, fence, why))

@@ -2,6 +2,7 @@ import type { MigrationSet } from '@opsledger/core/guard'
 import {
   admitFunction,
   endedInHistoryFunction,
+  hadAttemptFunction,
   lockLostFunction,
   lostRunFunction,
   refusedFunction,
@@ -25,6 +26,7 @@ export const migrations: MigrationSet = {
         claimByOtherWorkIndex,
         claimRequestType,
         endedInHistoryFunction,
+        hadAttemptFunction,
         lockLostFunction,
         lostRunFunction,
         refusedFunction,

@@ -38,6 +38,7 @@ declare
   v_true_work uuid;
   v_known record;
   v_mine boolean;
+  v_cooling boolean;
   v_at timestamptz;
   v_verdict text;
   v_orphans bigint[];
@@ -82,7 +83,7 @@ begin${transactionRules}
         named.identity as named_identity, named.work_key as named_work_key, named.is_of_scope,
         named.has_history,
         open.id as open_id, open.status as open_status, open.fence as open_fence, open.identity as open_identity,
-        lost.identity as lost_identity, c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id
+        lost.identity as lost_identity, c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id, other.is_at_it
       from unnest(v_asks, v_target, v_work, v_got)
         as q(run, records_run, live_fences, orphan_fence, target, work, got)
       left join lateral (
@@ -121,6 +122,13 @@ begin${transactionRules}
         where o.work_key = q.work and o.identity <> o.work_key and o.identity <> q.target
           and o.state = 'cooling' and o.cooldown_until > clock_timestamp()
         limit 1) as k on true
+      left join lateral (
+        -- recorded requests find it by its open run
+        select true as is_at_it from ${s}.job_claim o
+        where not q.records_run and o.work_key = q.work and o.identity <> o.work_key and o.identity <> q.target
+          and o.state = 'held' and exists (
+            select from ${s}.worker_lease w where w.id = o.worker_id and w.retired_at is null)
+        limit 1) as other on true
     loop
       v_verdict := null;
       v_at := clock_timestamp();
@@ -148,8 +156,12 @@ begin${transactionRules}
       -- 4. decide
       if v_verdict is null then
         v_mine := (seen.claim).state = 'held' and (seen.claim).worker_id = p_worker;
+        v_cooling := coalesce((seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at, false);
         if seen.ended_id is null and seen.has_history then
-          seen.ended_id := ${s}.ended_in_history(seen.named_id, (seen.request).delivery_id);
+          seen.ended_id := ${s}.ended_in_history(seen.named_id, (seen.request).delivery_id, v_cooling);
+        elsif seen.ended_id is null and seen.records_run and seen.open_id is null and not v_cooling
+          and (seen.claim).run_id is not null then
+          seen.ended_id := ${s}.ended_in_history((seen.claim).run_id, (seen.request).delivery_id, false);
         end if;
         if seen.ended_id is not null then
           v_verdict := 'already_terminal';
@@ -159,18 +171,19 @@ begin${transactionRules}
               case when v_mine then (seen.claim).fence = seen.orphan_fence
                 else (seen.lease).retired_at is not null or (seen.lease).expires_at <= v_at end, false)) then
             v_verdict := case
-              when v_mine and seen.got = 2 and (seen.claim).fence <> all (coalesce(seen.live_fences, '{}'))
-                then 'own_orphan'
+              -- its lock may still be with a session of this process that the server has not ended yet
+              when v_mine and (seen.claim).fence <> all (coalesce(seen.live_fences, '{}'))
+                then case when seen.got = 2 then 'own_orphan' else 'lock_busy' end
               when (seen.request).delivery_id = (seen.claim).delivery_id then 'overlap'
               when (seen.request).run_id <> (seen.claim).run_id and not (seen.request).is_system then 'not_canonical'
               else 'overlap' end;
           end if;
-        elsif (seen.claim).state = 'cooling' and (seen.claim).cooldown_until > v_at then
+        elsif v_cooling then
           v_verdict := case when (seen.request).run_id <> (seen.claim).run_id then 'not_canonical'
             else 'cooldown' end;
         end if;
         if v_verdict is null then
-          if seen.got < 2 or seen.target = any (v_targets) then
+          if seen.got < 2 or seen.is_at_it or seen.target = any (v_targets) then
             v_verdict := 'lock_busy';
           elsif seen.cooling_identity is not null then
             v_verdict := case when (seen.request).run_id <> seen.cooling_run_id then 'not_canonical'
@@ -291,15 +304,31 @@ begin
 end $$`
 
 /**
- * Effect: none. The run, when an earlier attempt of it ended, other than `failed`, with this very delivery: a run id
- * that was opened again later.
+ * Effect: none. The run, when this very delivery has nothing more to do in it: one of its attempts ended it, other than
+ * as `failed` (a run id that was opened again later), or it had an attempt of the run and another delivery ended it. While
+ * that run cools down the verdict is `cooldown`, which says more.
  */
 export const endedInHistoryFunction: SqlFile = (s) => `
-create function ${s}.ended_in_history(p_run_id uuid, p_delivery_id text) returns uuid
+create function ${s}.ended_in_history(p_run_id uuid, p_delivery_id text, p_is_cooling boolean) returns uuid
 language sql stable as $$
   select r.id from ${s}.operation_run r, jsonb_array_elements(r.attempt_history) as a
-  where r.id = p_run_id and a ->> 'deliveryId' = p_delivery_id and a ->> 'outcome' not in ('failed', 'lost')
+  where r.id = p_run_id and a ->> 'deliveryId' = p_delivery_id
+    and (a ->> 'outcome' not in ('failed', 'lost')
+      or (not p_is_cooling and r.status = 'completed' and r.outcome not in ('failed', 'skipped')))
   limit 1
+$$`
+
+/**
+ * Effect: none. Whether this delivery had an attempt of the run before the one it shows. Such a delivery is a retry that
+ * its queue cares for: discarded for the delivery that executes now, which may have been discarded for it before, both
+ * would be gone.
+ */
+export const hadAttemptFunction: SqlFile = (s) => `
+create function ${s}.had_attempt(p_run_id uuid, p_delivery_id text) returns boolean
+language sql stable as $$
+  select coalesce((
+    select r.attempt_history @> jsonb_build_array(jsonb_build_object('deliveryId', p_delivery_id))
+    from ${s}.operation_run r where r.id = p_run_id), false)
 $$`
 
 /**
@@ -326,7 +355,9 @@ begin
     return jsonb_build_object('n', e.n, 'verdict', p_verdict, 'fence', v_claim.fence);
   end if;
   v_discard := not (p_verdict = 'lock_busy'
-    or (p_verdict = 'overlap' and v_claim.state = 'held' and v_claim.delivery_id = e.delivery_id));
+    or (p_verdict in ('overlap', 'not_canonical') and coalesce(v_claim.state = 'held', false)
+      and (v_claim.delivery_id = e.delivery_id
+        or (p_records_run and ${s}.had_attempt(v_claim.run_id, e.delivery_id)))));
   if p_verdict in ('cooldown', 'not_canonical') and p_cooling_identity is not null
     and not coalesce(v_claim.state = 'held' or v_claim.cooldown_until > p_at, false) then
     select * into v_claim from ${s}.job_claim where identity = p_cooling_identity;
@@ -339,7 +370,7 @@ begin
         where (a ->> 'fence')::bigint = v_claim.fence) end
     into v_holder_attempt from ${s}.operation_run r where r.id = v_claim.run_id;
     v_run_id := coalesce(p_ended_run_id, v_claim.run_id);
-    if p_verdict = 'not_canonical' then
+    if p_verdict = 'not_canonical' and v_discard then
       v_run_id := e.run_id;
       perform ${s}.skip_run(e, e.run_id, 'run.not_canonical', v_claim.run_id, true, p_at);
     elsif p_verdict = 'overlap' and v_discard and e.is_system and v_claim.run_id is not null then

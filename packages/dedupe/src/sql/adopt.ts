@@ -1,4 +1,4 @@
-import { commitDurably, planSettings, type SqlFile } from '@opsledger/core/guard'
+import { planSettings, type SqlFile, writeRules } from '@opsledger/core/guard'
 
 /**
  * Effect: what this process still executes, by fence, moves to its new term, claim and run together; answers with the
@@ -11,7 +11,7 @@ returns jsonb language plpgsql${planSettings} as $$
 declare
   i record;
   v_kept jsonb[] := '{}';
-begin${commitDurably}
+begin${writeRules}
   for i in
     select * from jsonb_to_recordset(p_executions) as x(identity uuid, run_id uuid, fence bigint)
     order by identity
@@ -30,17 +30,18 @@ end $$`
 /**
  * Effect: a claim that this process holds without executing it (the reply of its admission was lost, or its
  * settlement was given up) is free again, without cooldown; its run waits for a retry. Answers with the identities.
- * `p_suspects` says what might be one, and which fences are alive.
+ * `p_suspects` says what might be one; `p_live_fences` lists what is executing up to `p_newest_fence`. What was claimed
+ * after that is let be: this statement may come late, when nobody waits for it any more.
  * Lock: the claim row, then its run. Clock: the database's, under the lock.
  */
 export const freeOrphansFunction: SqlFile = (s) => `
-create function ${s}.free_orphans(p_suspects jsonb, p_worker uuid, p_live_fences jsonb)
+create function ${s}.free_orphans(p_suspects jsonb, p_worker uuid, p_live_fences jsonb, p_newest_fence bigint)
 returns jsonb language plpgsql${planSettings} as $$
 declare
   i record;
   v_claim ${s}.job_claim;
   v_freed jsonb[] := '{}';
-begin${commitDurably}
+begin${writeRules}
   for i in
     select distinct c.identity
     from jsonb_to_recordset(p_suspects) as x(identity uuid, work_key uuid, run_id uuid)
@@ -54,7 +55,7 @@ begin${commitDurably}
   loop
     select * into v_claim from ${s}.job_claim
     where identity = i.identity and state = 'held' and worker_id = p_worker
-      and not p_live_fences @> to_jsonb(fence) for update;
+      and fence <= p_newest_fence and not p_live_fences @> to_jsonb(fence) for update;
     continue when not found;
     update ${s}.job_claim set state = 'free', settled_at = clock_timestamp() where identity = i.identity;
     update ${s}.operation_run r set

@@ -1,4 +1,4 @@
-import { commitDurably, type SqlFile } from '@opsledger/core/guard'
+import { type SqlFile, writeRules } from '@opsledger/core/guard'
 
 /**
  * Effect: none. The claims of an identity and of its work under other identities, each with its holder's term.
@@ -34,7 +34,7 @@ create function ${s}.release(p_identity uuid, p_work_key uuid)
 returns integer language plpgsql as $$
 declare
   v_released integer;
-begin${commitDurably}
+begin${writeRules}
   update ${s}.job_claim set state = 'free', cooldown_until = null
   where state = 'cooling' and cooldown_until > clock_timestamp()
     and (identity in (p_identity, p_work_key) or (work_key = p_work_key and identity <> work_key));

@@ -11,6 +11,7 @@ returns jsonb language plpgsql${planSettings} as $$
 declare
   v_settlements ${s}.run_settlement[];
   v_freed ${s}.run_settlement[];
+  v_taken integer[];
   v_answers jsonb[];
 begin${transactionRules}
   select array_agg(x order by x.identity) into v_settlements
@@ -23,18 +24,23 @@ begin${transactionRules}
     for update of c
   ), now as (
     select (i).*, i as settlement, clock_timestamp() as at from held offset 0
-  ), claim as (
-    update ${s}.job_claim c set
-      state = case when i.cooldown_ms > 0 then 'cooling' else 'free' end,
-      settled_at = i.at,
-      cooldown_until = case when i.cooldown_ms > 0 then i.at + i.cooldown_ms * interval '1 millisecond' end
+  ), judged as (
+    select i.*, i.run_id is null or exists (
+      select from ${s}.operation_run r where r.id = i.run_id and r.fence = i.fence and r.status = 'running') as is_current
     from now as i
+  ), claim as (
+    -- a run that was taken over without its claim (by an operation that only records) leaves nothing to hold
+    update ${s}.job_claim c set
+      state = case when i.is_current and i.cooldown_ms > 0 then 'cooling' else 'free' end,
+      settled_at = i.at,
+      cooldown_until = case when i.is_current and i.cooldown_ms > 0
+        then i.at + i.cooldown_ms * interval '1 millisecond' end
+    from judged as i
     where c.identity = i.identity and c.fence = i.fence and c.state = 'held'
-      and (i.run_id is null or exists (
-        select from ${s}.operation_run r where r.id = i.run_id and r.fence = i.fence and r.status = 'running'))
-    returning i.settlement
+    returning i.settlement, i.is_current
   )
-  select array_agg(settlement) into v_freed from claim;
+  select array_agg(settlement) filter (where is_current), array_agg((settlement).n) filter (where not is_current)
+  into v_freed, v_taken from claim;
 
   if (v_settlements[1]).run_id is null then
     v_answers := array(
@@ -47,7 +53,8 @@ begin${transactionRules}
 
   return to_jsonb(coalesce(v_answers, '{}') || array(
     select jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'answer',
-      case when c.state <> 'held' or ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end)
+      case when i.n = any (v_taken) and not ${s}.was_settled(r, i.fence) then 'superseded'
+        when c.state <> 'held' or ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end)
     from unnest(v_settlements) as i
     left join ${s}.job_claim c on c.identity = i.identity and c.fence = i.fence
     left join ${s}.operation_run r on r.id = i.run_id

@@ -894,7 +894,10 @@ describe.each(VARIANTS)('mutants that these tests notice ($name)', (variant) => 
   })
 
   test('a delivery that ended, forgotten once another one has reopened its run', async () => {
-    await withMutant('ended_in_history', [[`'failed', 'lost'`, `'failed', 'lost', 'succeeded'`]])
+    await withMutant('ended_in_history', [
+      [`'failed', 'lost'`, `'failed', 'lost', 'succeeded'`],
+      [`r.status = 'completed' and`, 'false and'],
+    ])
     const job = { ...newJob(), operationRunId: randomUUID() }
     const { operation, executions } = await twice(job, (runId) => endCooldown(database.pool(), runId))
     await endCooldown(database.pool(), executions[1]!)

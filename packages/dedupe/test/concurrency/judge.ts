@@ -104,8 +104,12 @@ export function complaintsAbout(
     if (reason === 'overlap' && until !== undefined && until < sharedSince(answers, mark)) {
       complain('was refused for a holder that had been settled before it asked')
     }
-    const isSame = holder.deliveryId === deliveryId
-    if (reason === 'overlap' && (action === 'retry_later') !== isSame) complain('was told the wrong action')
+    // The same delivery, and a retry of one that had an attempt of this run, are their queue's to bring again.
+    const isOwn = [...executions.values()].some(
+      (other) =>
+        other.deliveryId === deliveryId && other.runId === holder.runId && other.fence <= holder.fence,
+    )
+    if (reason === 'overlap' && (action === 'retry_later') !== isOwn) complain('was told the wrong action')
   }
   return complaints
 }

@@ -39,6 +39,24 @@ const REFERENCES = `
   where k.contype = 'f' and k.conparentid = 0
     and format('%s.%s', pn.nspname, p.relname) = any($1::text[])`
 
+/**
+ * What `truncate` empties beside the tables it is told and should not: partitions and inheriting tables of other
+ * schemas, of `keep`, and foreign ones, whose rows are another server's.
+ */
+const TAKEN_ALONG = `
+  with recursive family (oid) as (
+    select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where format('%s.%s', n.nspname, c.relname) = any($1::text[])
+    union
+    select i.inhrelid from pg_catalog.pg_inherits i join family f on i.inhparent = f.oid
+  )
+  select format('%s.%s', n.nspname, c.relname) as name,
+    case when c.relkind = 'f' then 'foreign table' when c.relispartition then 'partition' else 'table' end as what
+  from family join pg_catalog.pg_class c using (oid) join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'f' or n.nspname <> all($2::text[]) or format('%s.%s', n.nspname, c.relname) = any($3::text[])
+    or not (c.relispartition or format('%s.%s', n.nspname, c.relname) = any($1::text[]))
+  order by 1`
+
 /** @throws ResetBlockedError when a table that stays points to one that would be emptied */
 export async function planTruncate(
   client: pg.Client,
@@ -50,6 +68,13 @@ export async function planTruncate(
     isExtensionMember || keep.includes(name) || MIGRATION_TABLES.test(table)
   const kept = rows.filter(stays).map(({ name }) => name)
   const names = rows.filter((row) => !stays(row)).map(({ name }) => name)
+  const taken = (await client.query<{ name: string; what: string }>(TAKEN_ALONG, [names, schemas, keep])).rows
+  if (taken.length > 0) {
+    throw new ResetBlockedError(
+      taken.map(({ name, what }) => `${what} ${name} would be emptied with its parent`),
+      'Detach it, or keep the parent too.',
+    )
+  }
   const references = (await client.query<{ child: string; parent: string }>(REFERENCES, [names])).rows
   const outside = references.filter(({ child }) => !names.includes(child))
   if (outside.length > 0) {

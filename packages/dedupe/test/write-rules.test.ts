@@ -15,7 +15,7 @@ const CALLS: readonly [name: string, call: string][] = [
   ['admit', `admit('[]', '${randomUUID()}', false)`],
   ['settle', `settle('[]')`],
   ['adopt', `adopt('[]', '${randomUUID()}')`],
-  ['free_orphans', `free_orphans('[]', '${randomUUID()}', '[]')`],
+  ['free_orphans', `free_orphans('[]', '${randomUUID()}', '[]', 1)`],
   ['sweep', `sweep(null, '{}', 1000, 1, null)`],
   ['release', `release('${randomUUID()}', '${randomUUID()}')`],
   ['lock_claim', `lock_claim('${randomUUID()}', 1, null)`],
@@ -24,25 +24,32 @@ const CALLS: readonly [name: string, call: string][] = [
 describe('in a session whose commits are asynchronous', () => {
   const database = useLedgerDatabase()
 
-  /** The level that the transaction commits with, seen after the call and before the commit. */
-  const levelAfter = async (call: string, level = 'off') => {
+  /** What the transaction is told, seen after the call and before the commit. */
+  const settingsAfter = async (call: string, level = 'off') => {
     const client = await database.pool().connect()
     try {
       await client.query(`begin`)
       await client.query(`set local synchronous_commit to ${level}`)
       await client.query(`select opsledger.${call}`)
-      return (await client.query('show synchronous_commit')).rows[0].synchronous_commit
+      const { rows } = await client.query(
+        `select current_setting('synchronous_commit') as level,
+           current_setting('idle_in_transaction_session_timeout') as gives_up_after`,
+      )
+      return rows[0]
     } finally {
       await client.query('rollback')
       client.release()
     }
   }
 
-  test.each(CALLS)('%s waits for the disk', async (_, call) => {
-    expect(await levelAfter(call)).toBe('local')
-  })
+  test.each(CALLS)(
+    '%s waits for the disk, and its rows do not wait for a client that is gone',
+    async (_, call) => {
+      expect(await settingsAfter(call)).toEqual({ level: 'local', gives_up_after: '10s' })
+    },
+  )
 
   test("a stronger level is the host's to choose", async () => {
-    expect(await levelAfter(`settle('[]')`, 'remote_apply')).toBe('remote_apply')
+    expect(await settingsAfter(`settle('[]')`, 'remote_apply')).toMatchObject({ level: 'remote_apply' })
   })
 })

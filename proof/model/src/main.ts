@@ -1,0 +1,142 @@
+/** `pnpm model`: explores the claim protocol, or its mutants, and prints what was seen. */
+import { parseArgs } from 'node:util'
+import { explore, type Failure, type Report } from './explore.ts'
+import { coveredSystemOf, MUTANTS, type Mutant, OPEN_FINDINGS, systemOf } from './mutants.ts'
+import { MODES, type Mode } from './rules.ts'
+import { DEFAULT_SCENARIOS, type Scenario, systemFor } from './scenarios.ts'
+
+const USAGE = `usage: pnpm model [--mode=session|lease|mixed] [--faults=N] [--deliveries=1|2] [--silence] [--mutants] [--trace=<mutant>]`
+
+const { values } = parseArgs({
+  options: {
+    mode: { type: 'string' },
+    faults: { type: 'string' },
+    deliveries: { type: 'string' },
+    silence: { type: 'boolean', default: false },
+    mutants: { type: 'boolean', default: false },
+    trace: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const write = (line = '') => process.stdout.write(`${line}\n`)
+const count = (n: number) => n.toLocaleString('en-GB')
+
+if (values.help) write(USAGE)
+else if (values.trace !== undefined) traceMutant(values.trace)
+else if (values.mutants) runMutants()
+else runProtocol()
+
+function runProtocol(): void {
+  const modes = values.mode === undefined ? MODES : [modeNamed(values.mode)]
+  const isDefault = values.faults === undefined && values.deliveries === undefined && !values.silence
+  const scenarios: readonly Scenario[] = isDefault
+    ? DEFAULT_SCENARIOS
+    : [
+        {
+          faults: numberNamed('faults', values.faults ?? '1', 0, 5),
+          deliveries: numberNamed('deliveries', values.deliveries ?? '2', 1, 2) as 1 | 2,
+          alphabet: values.silence ? 'silence' : 'all',
+        },
+      ]
+  const startedAt = performance.now()
+  let states = 0
+  for (const mode of modes) {
+    for (const scenario of scenarios) {
+      const report = explore(systemFor(mode, scenario))
+      states += report.states
+      write(describe(report, scenario.deliveries, scenario.alphabet))
+      if (report.failure !== null) writeFailure(report.failure)
+    }
+  }
+  write(
+    `\nChecked in each: G1 exclusion, G2 cooldown, G3 retries, G4 final attempt, G5 nothing lost, and that from every state the work can still come to rest.`,
+  )
+  write(
+    'Excluded: an overlap with a process that is frozen past its lease, in session mode only when it is also cut off from its lock.',
+  )
+  for (const name of OPEN_FINDINGS) {
+    write(`OPEN FINDING: the code is still as the mutant ${name} is (--trace=${name}).`)
+  }
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  const megabytes = Math.round(process.resourceUsage().maxRSS / 1_024)
+  write(`All reachable states were visited: ${count(states)} in ${seconds} s, ${count(megabytes)} MB.`)
+}
+
+function describe(report: Report, deliveries: number, alphabet: Scenario['alphabet']): string {
+  const { mode, faults, states, transitions, depth, excludedOverlaps, durationMs, failure } = report
+  return [
+    `${mode.padEnd(7)}  ${faults} ${faults === 1 ? 'fault ' : 'faults'}`,
+    `${deliveries} ${deliveries === 1 ? 'delivery  ' : 'deliveries'}`,
+    alphabet === 'all' ? 'all faults  ' : 'silence only',
+    `${count(states).padStart(9)} states`,
+    `${count(transitions).padStart(10)} transitions`,
+    `depth ${String(depth).padStart(2)}`,
+    `${count(excludedOverlaps).padStart(6)} excluded overlaps`,
+    `${(durationMs / 1_000).toFixed(1).padStart(5)} s`,
+    failure === null ? 'holds' : `BROKEN: ${failure.invariant}`,
+  ].join('  ')
+}
+
+function runMutants(): void {
+  for (const mutant of MUTANTS) {
+    const { failure } = explore(systemOf(mutant), { checksProgress: mutant.breaks === 'liveness' })
+    write(`${mutant.name}: ${mutant.without}`)
+    if (failure === null) {
+      write('  NOT CAUGHT')
+      process.exitCode = 1
+      continue
+    }
+    write(`  caught with ${whereOf(mutant)}: ${failure.invariant}, ${failure.message}`)
+    writeTrace(failure)
+    const covered = coveredSystemOf(mutant)
+    if (covered === null) continue
+    const held = explore(covered).failure === null
+    write(
+      `  ${held ? 'covered' : 'NOT COVERED'} in ${covered.mode} mode, ${covered.faults} faults: by ${mutant.covered!.by}`,
+    )
+    if (!held) process.exitCode = 1
+  }
+}
+
+function traceMutant(name: string): void {
+  const mutant = MUTANTS.find((candidate) => candidate.name === name)
+  if (mutant === undefined) {
+    throw new Error(
+      `--trace=${name}: no such mutant; there are ${MUTANTS.map((known) => known.name).join(', ')}`,
+    )
+  }
+  const { failure } = explore(systemOf(mutant), { checksProgress: mutant.breaks === 'liveness' })
+  write(`${mutant.name} (${whereOf(mutant)}): ${mutant.without}`)
+  if (failure !== null) writeTrace(failure)
+}
+
+function whereOf({ caughtIn: { mode, faults, deliveries } }: Mutant): string {
+  return `${mode} mode, faults ${faults}, deliveries ${deliveries}`
+}
+
+function writeTrace({ trace }: Failure): void {
+  trace.forEach((line, index) => {
+    write(`    ${String(index + 1).padStart(2)}. ${line}`)
+  })
+}
+
+function writeFailure(failure: Failure): void {
+  process.exitCode = 1
+  write(`  ${failure.invariant}: ${failure.message}`)
+  writeTrace(failure)
+}
+
+function modeNamed(name: string): Mode {
+  const mode = MODES.find((candidate) => candidate === name)
+  if (mode === undefined) throw new Error(`--mode=${name}: allowed are ${MODES.join(', ')}`)
+  return mode
+}
+
+function numberNamed(option: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new Error(`--${option}=${text}: allowed is a whole number from ${least} to ${most}`)
+  }
+  return value
+}
