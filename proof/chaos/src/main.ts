@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
 import { CHAOS_LEASE_MS } from './arena/arena.ts'
 import { faults } from './faults/index.ts'
 import { readOptions, USAGE } from './options.ts'
@@ -6,7 +7,7 @@ import { isClean } from './report/report.ts'
 import { tableOf } from './report/table.ts'
 import { runFault } from './run-fault.ts'
 import { runMutants } from './run-mutants.ts'
-import { openSite } from './site.ts'
+import { openSite, type Site } from './site.ts'
 
 const options = readOptions(process.argv.slice(2))
 if (options.help) {
@@ -34,8 +35,18 @@ if (options.mutants) {
     for (const finding of findings) console.log(`${fault}: ${finding}`)
   if (options.json !== null) {
     const { seed, isLong } = options
-    const result = { seed, isLong, leaseMs: CHAOS_LEASE_MS, server: site.description, faults: reports }
+    const result = { seed, isLong, leaseMs: CHAOS_LEASE_MS, ...whereAndWhen(site), faults: reports }
     writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
   }
   process.exitCode = reports.every(isClean) ? 0 : 1
+}
+
+function whereAndWhen({ description }: Site) {
+  const gibibytes = Math.round(totalmem() / 2 ** 30)
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    server: description,
+    node: process.version,
+    machine: `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${gibibytes} GiB, ${process.platform}`,
+  }
 }

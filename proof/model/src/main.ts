@@ -1,7 +1,7 @@
 /** `pnpm model`: explores the claim protocol, or its mutants, and prints what was seen. */
 import { parseArgs } from 'node:util'
 import { explore, type Failure, type Report } from './explore.ts'
-import { coveredSystemOf, MUTANTS, type Mutant, OPEN_FINDINGS, systemOf } from './mutants.ts'
+import { coveredSystemOf, MUTANTS, type Mutant, systemOf } from './mutants.ts'
 import { MODES, type Mode } from './rules.ts'
 import { DEFAULT_SCENARIOS, type Scenario, systemFor } from './scenarios.ts'
 
@@ -55,9 +55,6 @@ function runProtocol(): void {
   write(
     'Excluded: an overlap with a process that is frozen past its lease, in session mode only when it is also cut off from its lock.',
   )
-  for (const name of OPEN_FINDINGS) {
-    write(`OPEN FINDING: the code is still as the mutant ${name} is (--trace=${name}).`)
-  }
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
   const megabytes = Math.round(process.resourceUsage().maxRSS / 1_024)
   write(`All reachable states were visited: ${count(states)} in ${seconds} s, ${count(megabytes)} MB.`)

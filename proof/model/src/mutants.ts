@@ -187,9 +187,3 @@ export function coveredSystemOf({ covered, rules }: Mutant): System | null {
   if (covered === undefined) return null
   return { ...covered.in, rules: { ...PROTOCOL, ...(covered.rules ?? rules) } }
 }
-
-/**
- * Mutants that are the library as it is: the protocol of the model has a rule here that the code has not yet. To be
- * emptied by changing the code, not the model.
- */
-export const OPEN_FINDINGS: readonly string[] = ['discard-known', 'free-late']

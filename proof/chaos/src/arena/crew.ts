@@ -1,6 +1,6 @@
 import { startWorker, type WorkerProcess } from '@opsledger/testing'
 import { type Nanos, nanos } from './journal.ts'
-import type { FromWorker, Job, Phase, WorkerSettings } from './messages.ts'
+import type { FromWorker, Job, Phase, Then, WorkerSettings } from './messages.ts'
 import type { Queue, Taker } from './queue.ts'
 
 /** Where a job of this worker is. */
@@ -8,6 +8,8 @@ export interface HandState {
   readonly job: Job
   phase: Phase
   fence: number | null
+  /** What the queue was told in the end. */
+  toldQueue: Then | null
 }
 
 /** A worker process of the crew. */
@@ -69,7 +71,7 @@ export function createCrew(queue: Queue, slots: number): Crew {
         return isAlive ? slots - hands.size : 0
       },
       take(hand, job) {
-        hands.set(hand, { job, phase: 'asked', fence: null })
+        hands.set(hand, { job, phase: 'asked', fence: null, toldQueue: null })
         child.send({ hand, job })
       },
       async kill() {
@@ -107,6 +109,8 @@ export function createCrew(queue: Queue, slots: number): Crew {
           watchers = watchers.filter(({ phase }) => phase !== message.phase)
           for (const { resolve } of heard) resolve(state)
         } else if (message.kind === 'concluded') {
+          const state = hands.get(message.hand)
+          if (state !== undefined) state.toldQueue = message.then
           hands.delete(message.hand)
           queue.concluded(message.hand, message.then)
         }

@@ -35,6 +35,8 @@ export interface Job {
   readonly failures: number
   /** How the attempt after those ends. */
   readonly ending: 'returns' | 'fails'
+  /** Writes a row of the host's and settles in one `run.transaction`. */
+  readonly writesEffect?: boolean
 }
 
 export type ToWorker = { readonly hand: number; readonly job: Job } | { readonly close: true }

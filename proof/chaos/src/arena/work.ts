@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLedger, type Ledger, OperationError, OpsLedgerError } from '@opsledger/core'
 import { createGuard } from '@opsledger/dedupe'
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect, type Transaction } from 'kysely'
 import pg from 'pg'
 import { type Answer, type Ending, nanos, openJournal } from './journal.ts'
 import type { FromWorker, Job, Then, ToWorker, WorkerSettings } from './messages.ts'
@@ -68,6 +68,8 @@ export async function work(settings: WorkerSettings): Promise<void> {
               permanent: true,
             })
           }
+          if (job.writesEffect)
+            await run.transaction(writeEffect(run.id, fence, processed), { settles: true })
           ending = 'returned'
           return fence
         } finally {
@@ -154,6 +156,13 @@ function openLedger(settings: WorkerSettings): { ledger: Ledger; close(): Promis
       await ledger.close()
       await kysely.destroy()
     },
+  }
+}
+
+/** A row in the host's own table: see `exactly-once-effects`. */
+function writeEffect(runId: string, fence: number, amount: number) {
+  return async (trx: Transaction<{ effect: { run_id: string; fence: number; amount: number } }>) => {
+    await trx.insertInto('effect').values({ run_id: runId, fence, amount }).execute()
   }
 }
 

@@ -11,7 +11,7 @@ const KILLS_PER_ROUND = 100
 /** Longest pause between a phase and its kill, in ms: an admission or a settlement takes about one. */
 const MAX_PAUSE_MS = 3
 /** What a busy machine may add to the lease before the work is taken over, in ms. */
-export const READMISSION_GRACE_MS = 500
+const READMISSION_GRACE_MS = 500
 
 /** SIGKILL at random points: on the way in, in the handler, around the settlement. Another worker takes its place. */
 export const workerKilled: Fault = {

@@ -20,10 +20,15 @@ export interface Ruling {
 export interface Rules {
   /** The cooldown of a work, in ms. */
   cooldownMs(work: string): number
-  /** Overlaps that the promise leaves out, such as those of a process frozen past its lease in lease mode. */
+  /**
+   * Overlaps, and starts in the cooldown of the earlier one, that the promise leaves out: those of a process frozen past
+   * its lease in lease mode.
+   */
   isExempt?(earlier: Section, later: Section): boolean
   /** A given-up settlement is no acknowledgement; where the database stayed away that long on purpose. */
   readonly mayGiveUp?: boolean
+  /** Handlers settle in a transaction of their own: a kill may come between that and their last mark. */
+  readonly settlesInHandler?: boolean
 }
 
 const NANOS_PER_MS = 1_000_000n
@@ -31,15 +36,18 @@ const NANOS_PER_MS = 1_000_000n
 /** Decides from the journal, the tables and the queue alone; nothing of the library's own word is taken but verdicts. */
 export function judge(evidence: Evidence, rules: Rules): Ruling {
   const { marks, crew, ledger, deliveries } = evidence
-  const sections = sectionsOf(marks, crew.interruptions)
+  const told = sectionsOf(marks, crew.interruptions)
   const answers = answersOf(marks)
   const violations: Violation[] = []
   const against = (guarantee: Guarantee, what: string) => violations.push({ guarantee, what })
 
+  const settled = settledFences(evidence, answers)
+  const sections = rules.settlesInHandler
+    ? told.map((section) => endedUnseen(section, settled, evidence))
+    : told
   const byFence = new Map(sections.map((section) => [section.fence, section]))
   const byWork = Map.groupBy(sections, (section) => section.work)
   for (const group of byWork.values()) group.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
-  const settled = settledFences(evidence, answers)
 
   // G1: no two at once
   for (const [earlier, later] of overlapsIn(sections)) {
@@ -52,12 +60,15 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
     const cooldown = BigInt(rules.cooldownMs(work)) * NANOS_PER_MS
     if (cooldown === 0n) continue
     let coolsUntil: Nanos = 0n
+    let cooling: Section | null = null
     for (const section of group) {
-      if (section.startedAt < coolsUntil) against('G2', `${show(section)} started within the cooldown`)
+      const isTooEarly = section.startedAt < coolsUntil && !rules.isExempt?.(cooling!, section)
+      if (isTooEarly) against('G2', `${show(section)} started within the cooldown`)
       const isTerminal = section.ending === 'returned' || section.ending === 'failed'
       // The settlement came after the end of the handler: its cooldown lasts at least until then.
       if (isTerminal && settled.has(section.fence) && section.endedAt! + cooldown > coolsUntil) {
         coolsUntil = section.endedAt! + cooldown
+        cooling = section
       }
     }
   }
@@ -197,6 +208,12 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
   if (ledger.text.includes(SECRET)) against('G7', 'the secret of the provider is in a row')
 
   return { sections, answers, violations }
+}
+
+function endedUnseen(section: Section, settled: ReadonlySet<number>, { ledger }: Evidence): Section {
+  if (section.ending !== null || !settled.has(section.fence)) return section
+  const counts = ledger.runs.find((run) => run.fence === section.fence)?.counts ?? null
+  return { ...section, ending: 'returned', counts }
 }
 
 /** What a caller is told when the database is away, or its process is shutting down. */

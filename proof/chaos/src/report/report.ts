@@ -47,7 +47,7 @@ export function reportOf(
     findings,
     complaints: complaints.length,
     readmissionMs: quantiles(outcome.readmissionMs ?? []),
-    bound95: outcome.injections > 0 ? 3 / outcome.injections : null,
+    bound95: outcome.injections > 3 ? 3 / outcome.injections : null,
     figures: outcome.figures ?? {},
     seconds,
   }

@@ -1,0 +1,177 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ExclusionMode } from '@opsledger/dedupe'
+import type pg from 'pg'
+import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
+import type { Interruption, Worker } from '../arena/crew.ts'
+import { cooldownOf, makeJobs } from '../arena/jobs.ts'
+import type { Nanos } from '../arena/journal.ts'
+import type { Job, Phase } from '../arena/messages.ts'
+import type { Random } from '../arena/random.ts'
+import type { Fault } from '../fault.ts'
+import type { Ruling } from '../oracle/judge.ts'
+import type { Section } from '../oracle/sections.ts'
+
+/** Of each mode: all that share the work, and those that are frozen at the same time. */
+const WORKERS = 3
+const FROZEN_AT_ONCE = 2
+/** Freezes per database: the queue runs empty and the judge looks before the next. */
+const FREEZES_PER_ROUND = 60
+/** Works per freeze, of which some have handlers that are still under way when their worker wakes up. */
+const WORKS = { short: 10, long: 2 }
+const HANDLER_MS = { short: 200, long: 4_500 }
+/** What is frozen beyond its lease is frozen for up to this much longer, in ms. */
+const MAX_BEYOND_LEASE_MS = 1_000
+/** Most wake up just when their lease has run out, in ms: when others are about to retire it. */
+const MAX_AFTER_EXPIRY_MS = 60
+/**
+ * In lease mode a worker that wakes up after its lease looks whether its work was taken, for at most a fifth of the
+ * lease, and stops it; the rest is for a machine on which several wake up at once. In ms.
+ */
+const STOPS_WITHIN_MS = 1_000
+
+/** SIGSTOP until the lease is over, then SIGCONT: the worker goes on as if nothing had happened. */
+export const frozenWorker: Fault = {
+  name: 'frozen-worker',
+  title: 'a worker is frozen past its lease (SIGSTOP, SIGCONT), session and lease mode',
+  injections: { short: 8, long: 600 },
+  async run(trial) {
+    const rulings: Ruling[] = []
+    const complaints: string[] = []
+    const frozen: Record<ExclusionMode, number> = { session: 0, lease: 0 }
+    let lateWrites = 0
+    for (let round = 0; frozen.session + frozen.lease < trial.injections; round++) {
+      const random = trial.random.fork(`round ${round}`)
+      const wanted = Math.min(FREEZES_PER_ROUND, trial.injections - frozen.session - frozen.lease)
+      await using arena = await trial.openArena()
+      const hired = MODES.flatMap((exclusion) => Array<ExclusionMode>(WORKERS).fill(exclusion))
+      const crew = await Promise.all(hired.map((exclusion) => arena.hire({ exclusion })))
+      const modeOf = new Map(crew.map((worker) => [worker.process.pid, worker.settings.exclusion]))
+      const jobs: Job[] = []
+      for (let done = 0; done < wanted; done += 2 * FROZEN_AT_ONCE) {
+        const added = makeWave(random, `${round}/${done}`)
+        jobs.push(...added)
+        arena.queue.add(added)
+        await Promise.all(MODES.map((exclusion) => freezeSome(arena, random, exclusion)))
+        for (const exclusion of MODES) frozen[exclusion] += FROZEN_AT_ONCE
+      }
+      await arena.queue.below(1)
+      complaints.push(...(await leasesTakenTooEarly(arena.pool)))
+      const evidence = await arena.finish()
+      const { interruptions } = evidence.crew
+      const ofLeaseMode = interruptions.filter(({ pid }) => modeOf.get(pid) === 'lease')
+      const ruling = trial.judge(evidence, {
+        cooldownMs: cooldownOf(jobs),
+        isExempt: (one, other) => isOfFrozen(one, other, ofLeaseMode),
+      })
+      rulings.push(ruling)
+      for (const late of lateWritesIn(ruling)) {
+        lateWrites++
+        if (!late.isRefused)
+          complaints.push(`the late write of fence ${late.fence} was answered ${late.answer}`)
+      }
+      const sections = rulings.reduce((sum, one) => sum + one.sections.length, 0)
+      trial.say(`${frozen.session + frozen.lease} freezes, ${sections} sections`)
+    }
+    if (lateWrites === 0) complaints.push('no frozen worker came back with a late write: nothing was shown')
+    const figures = {
+      'freezes in session mode, no overlap allowed': frozen.session,
+      'freezes in lease mode': frozen.lease,
+      'late writes in lease mode, each refused with a typed answer': lateWrites,
+    }
+    return { injections: frozen.session + frozen.lease, rulings, figures, complaints }
+  },
+}
+
+const MODES: readonly ExclusionMode[] = ['session', 'lease']
+
+function makeWave(random: Random, name: string): Job[] {
+  const freezes = MODES.length * FROZEN_AT_ONCE
+  const long = { works: WORKS.long * freezes, handlerMs: HANDLER_MS.long, failures: false }
+  return [
+    ...makeJobs(random, { name: `${name}/long`, ...long }),
+    ...makeJobs(random, { name, works: WORKS.short * freezes, handlerMs: HANDLER_MS.short }),
+  ]
+}
+
+async function freezeSome(arena: Arena, random: Random, exclusion: ExclusionMode): Promise<void> {
+  const awake = arena.crew.workers.filter(({ settings }) => settings.exclusion === exclusion)
+  const plans = Array.from({ length: FROZEN_AT_ONCE }, () => ({
+    victim: awake.splice(random.below(awake.length), 1)[0]!,
+    phase: random.pick<Phase>(['asked', 'started', 'started', 'settling', 'answered']),
+    wakesAtExpiry: random.below(3) > 0,
+    afterMs: random.next(),
+  }))
+  await Promise.all(
+    plans.map(({ victim, phase, wakesAtExpiry, afterMs }) =>
+      freeze(arena, victim, phase, async () => {
+        if (!wakesAtExpiry) return sleep(CHAOS_LEASE_MS + afterMs * MAX_BEYOND_LEASE_MS)
+        await leaseOver(arena.pool, victim.process.pid)
+        return sleep(afterMs * MAX_AFTER_EXPIRY_MS)
+      }),
+    ),
+  )
+}
+
+/** Frozen at this phase, until the pause is over. */
+async function freeze({ queue }: Arena, victim: Worker, phase: Phase, pause: () => Promise<void>) {
+  await Promise.race([victim.nextPhase(phase), sleep(2_000)])
+  // A worker that is frozen takes nothing from its queue, which thinks its jobs stalled and delivers them again.
+  queue.detach(victim)
+  victim.freeze()
+  for (const hand of victim.hands.keys()) queue.redeliver(hand)
+  await pause()
+  victim.thaw()
+  queue.attach(victim)
+}
+
+async function leaseOver(pool: pg.Pool, pid: number): Promise<void> {
+  for (;;) {
+    const { rowCount } = await pool.query(
+      'select from opsledger.worker_lease where pid = $1 and retired_at is null and expires_at > clock_timestamp()',
+      [pid],
+    )
+    if (rowCount === 0) return
+    await sleep(5)
+  }
+}
+
+/** Nobody has gone home yet: whoever was retired was retired by a contender, who may do it to an expired lease only. */
+async function leasesTakenTooEarly(pool: pg.Pool): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string; early: string }>(
+    'select id, (expires_at - retired_at)::text as early from opsledger.worker_lease where retired_at < expires_at',
+  )
+  return rows.map(({ id, early }) => `the lease ${id} was retired ${early} before it had run out`)
+}
+
+/** Whether the older of the two is the attempt of a worker that was frozen then, and let go soon after it woke up. */
+function isOfFrozen(one: Section, other: Section, interruptions: readonly Interruption[]): boolean {
+  const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
+  return interruptions.some(
+    ({ pid, kind, from, until }) =>
+      pid === older.pid &&
+      kind === 'frozen' &&
+      until !== null &&
+      newer.startedAt > from &&
+      newer.startedAt < until + grace &&
+      older.endedAt !== null &&
+      older.endedAt < until + grace,
+  )
+}
+const grace: Nanos = BigInt(STOPS_WITHIN_MS) * 1_000_000n
+
+/** Attempts that were still under way when the next attempt of the same work began: what they write comes too late. */
+function lateWritesIn({ sections, answers }: Ruling) {
+  const answerOf = new Map(
+    answers.flatMap(({ answer }) => (answer.kind === 'executed' ? [[answer.fence, answer] as const] : [])),
+  )
+  const byWork = Map.groupBy(sections, (section) => section.work)
+  return sections.flatMap((section) => {
+    const isTaken = byWork
+      .get(section.work)!
+      .some(({ fence, startedAt }) => fence > section.fence && startedAt < section.endedAt!)
+    if (!isTaken) return []
+    const answer = answerOf.get(section.fence)
+    const isRefused = answer?.settlement === 'superseded' || answer?.isHandedBack === true
+    return [{ fence: section.fence, isRefused, answer: answer?.settlement ?? 'nothing' }]
+  })
+}
