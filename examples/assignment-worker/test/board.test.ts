@@ -20,7 +20,7 @@ function running(processed: number, attempt = 1): Run[] {
 }
 
 /** A board, and what it wrote since it was last asked. */
-function boardOn(terminal: { isTTY: boolean; columns?: number }) {
+function boardOn(terminal: { isTTY: boolean; columns?: number | undefined }) {
   const out = new PassThrough({ encoding: 'utf8' })
   const draw = createDrawing(Object.assign(out, terminal) as unknown as NodeJS.WriteStream)
   return { draw, board: createBoard(draw), written: () => String(out.read() ?? '') }
@@ -52,15 +52,50 @@ test('a late read says nothing of an attempt that is over, and the next attempt 
 })
 
 test('on a terminal it is drawn over, below the lines that stay', () => {
-  const { draw, board, written } = boardOn({ isTTY: true, columns: 60 })
+  const { draw, board, written } = boardOn({ isTTY: true, columns: 120 })
   board.show(running(15))
   const first = written()
   expect(first).toContain(`${'█'.repeat(10)}${'░'.repeat(10)} 15/30`)
-  expect(stripVTControlCharacters(first).trimEnd()).toHaveLength(59)
   board.show(running(15))
   expect(written()).toBe('')
   draw.line('a line')
   expect(written()).toBe(`\u001b[1A\u001b[0Ja line\n${first}`)
+})
+
+test.each([
+  [120, `    ${'█'.repeat(20)} 30/30  c0ffee assignment.fetch "twice", running, attempt 1`],
+  [80, `    ${'█'.repeat(16)} 30/30  c0ffee assignment.fetch "twice", running, attempt 1`],
+  [70, `    ${'█'.repeat(6)} 30/30  c0ffee assignment.fetch "twice", running, attempt 1`],
+  [60, '    30/30  c0ffee assignment.fetch "twice", running,…'],
+  [undefined, `    ${'█'.repeat(16)} 30/30  c0ffee assignment.fetch "twice", running, attempt 1`],
+])('on a terminal of %s columns it fits, and no word is cut', (columns, shown) => {
+  const { board, written } = boardOn({ isTTY: true, columns })
+  board.show(running(30))
+  const line = stripVTControlCharacters(written()).trimEnd()
+  expect(line).toBe(shown)
+  expect(line.length).toBeLessThan(columns ?? 80)
+})
+
+test('the bar of an attempt that settled goes at once, and no read that was under way brings it back', () => {
+  const { draw, board, written } = boardOn({ isTTY: true, columns: 120 })
+  board.show(running(30))
+  written()
+  board.settled({ runId: RUN_ID, attempt: 1 })
+  expect(written()).toBe('\u001b[1A\u001b[0J')
+  board.show(running(30))
+  draw.heading('the next scene')
+  expect(written()).not.toContain('running')
+})
+
+test('so does the bar of a run whose job is done, and not that of its later attempts', () => {
+  const { board, written } = boardOn({ isTTY: true, columns: 120 })
+  board.show(running(30))
+  written()
+  board.concluded(RUN_ID)
+  board.show(running(30))
+  expect(written()).toBe('\u001b[1A\u001b[0J')
+  board.show(running(3, 2))
+  expect(written()).toContain('running, attempt 2')
 })
 
 test('a killed attempt is shown as killed for as long as the ledger has it as running', () => {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationError } from '@opsledger/core'
 import { graphileWorkerTask } from '@opsledger/core/graphile-worker'
-import { eventually } from '@opsledger/testing'
+import { eventually, waitUntilBlocked } from '@opsledger/testing'
 import {
   type DbJob,
   type Job,
+  type JobHelpers,
   Logger,
   makeWorkerUtils,
   run,
@@ -198,4 +199,50 @@ test('a failed job that its key replaced is another delivery', async () => {
   expect(next.executions()).toBe(1)
   expect(await runsOf(deliveryOf(second))).toHaveLength(1)
   expect(deliveryOf(second)).not.toBe(deliveryOf(first))
+})
+
+test.each([
+  ['a postponement', true, { attempts: 0, last_error: null, is_available: true }],
+  ['the end of a job', false, { attempts: 3, last_error: 'no use', is_available: false }],
+])('%s whose connection is cut is written again', async (_, isPostponed, expected) => {
+  const job = await add(3)
+  const worker = createWorker(() => {
+    throw new OperationError('host.no_use', 'no use', { permanent: true })
+  })
+  if (isPostponed) await worker.ledger.close()
+  const task = graphileWorkerTask(worker.operation)
+  const locker = await database.pool().connect()
+  const taskList = {
+    [name]: async (payload: unknown, helpers: JobHelpers) => {
+      await locker.query('begin')
+      await locker.query('select from graphile_worker._private_jobs where id = $1 for update', [job.id])
+      await task(payload, helpers)
+    },
+  }
+  const ran = runOnce({ pgPool: pool, logger, noHandleSignals: true, taskList })
+  const [blocked] = await waitUntilBlocked(database.pool())
+  await locker.query('select pg_terminate_backend($1)', [blocked!.pid])
+  await locker.query('rollback')
+  locker.release()
+  await ran
+  expect(await find(job)).toMatchObject(expected)
+})
+
+test("a failure is told as the ledger's, also when the end of the job cannot be written", async () => {
+  const job = await add(3)
+  const worker = createWorker(() => {
+    throw new OperationError('host.no_use', 'no use', { permanent: true })
+  })
+  const task = graphileWorkerTask(worker.operation)
+  const query = () => Promise.reject(new Error('the database is away'))
+  const taskList = {
+    [name]: (payload: unknown, { job, abortSignal }: JobHelpers) =>
+      task(payload, { job, abortSignal, query }),
+  }
+  await runOnce({ pgPool: pool, logger, noHandleSignals: true, taskList })
+  expect(await find(job)).toMatchObject({ attempts: 1, last_error: 'no use' })
+  await makeDue(job)
+  await workOnce(worker)
+  expect(worker.executions()).toBe(1)
+  expect(await find(job)).toBeNull()
 })

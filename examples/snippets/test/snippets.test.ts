@@ -71,7 +71,12 @@ describe('snippets', () => {
     // What is skipped is compiled all the same.
     it.skipIf(file.includes('bullmq') && redisUrl === undefined)(`${file} runs`, async () => {
       const args = ['--conditions=opsledger-source', new URL(file, sources).pathname]
-      const env = { ...process.env, DATABASE_URL: database.url, REDIS_URL: redisUrl }
+      const env = {
+        ...process.env,
+        DATABASE_URL: database.url,
+        REDIS_URL: redisUrl,
+        FETCH_QUEUE: `assignment-fetch-${crypto.randomUUID()}`, // other runs of the tests may share the Redis
+      }
       await expect(promisify(execFile)(process.execPath, args, { env })).resolves.toMatchObject({
         stderr: '',
       })

@@ -127,20 +127,11 @@ const queues = {
   },
   async 'pg-boss'(ledger: Ledger, workspaceId: string, signal: AbortSignal) {
     const told: string[] = []
-    const db = { executeSql: async () => ({ rows: [] }) }
-    const boss = {
-      getDb: () => ({
-        ...db,
-        beginTransaction: async () => ({
-          db,
-          commit: async () => void told.push('delayed'),
-          rollback: async () => {},
-        }),
-      }),
-      cancel: async () => ({ affected: 1 }),
-      resume: async () => {},
-      update: async () => {},
+    const executeSql = async (text: string) => {
+      told.push(text.includes('retry_limit + 1') ? 'delayed' : text)
+      return { rows: [] }
     }
+    const boss = { getDb: () => ({ executeSql }) }
     const job = { id: '1', name: 'q', data: workspaceId, retryCount: 2, retryLimit: 2, signal }
     const [result] = await pgBossHandler(boss, operationOn(ledger))([job])
     return { told, failure: JSON.stringify(result!.output) }

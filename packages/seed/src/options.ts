@@ -1,7 +1,8 @@
 import type { ConnectionSettings } from './database/connection-settings.ts'
 import { splitName } from './database/names.ts'
 import { InvalidOptionError } from './errors.ts'
-import type { Migrate } from './migrate.ts'
+import { assertKnownOptions, namesOf } from './known-options.ts'
+import type { Migrate, MigrateCommand } from './migrate.ts'
 import { assertRequirements, type Requirements } from './plan/rules.ts'
 import type { AnyTable } from './plan/table.ts'
 import type { Progress } from './progress.ts'
@@ -65,6 +66,31 @@ export interface ResetAndSeedOptions {
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000
 const DEFAULT_SEED = 1
 
+const COMMAND_OPTIONS = namesOf<MigrateCommand>({
+  command: true,
+  args: true,
+  cwd: true,
+  env: true,
+  timeoutMs: true,
+})
+
+export const OPTIONS = namesOf<ResetAndSeedOptions>({
+  connection: true,
+  allow: true,
+  schemas: true,
+  migrate: true,
+  tables: true,
+  require: true,
+  seed: true,
+  mode: true,
+  keep: true,
+  dryRun: true,
+  onProgress: true,
+  lockWaitMs: true,
+  lockTimeoutMs: true,
+  batchRows: true,
+})
+
 /** Options with nothing left to guess. */
 export type Settings = Required<Omit<ResetAndSeedOptions, 'migrate'>> & { readonly migrate: Migrate | null }
 
@@ -73,6 +99,7 @@ export function settle(options: ResetAndSeedOptions): Settings {
   if (typeof options !== 'object' || options === null) {
     throw new InvalidOptionError('options', options, '{ connection, allow, schemas, migrate, tables }')
   }
+  assertKnownOptions('resetAndSeed', options, OPTIONS)
   const { connection, allow, schemas, tables } = options
   if ((typeof connection !== 'string' && typeof connection !== 'object') || !connection) {
     throw new InvalidOptionError('connection', connection, "a URL 'postgres://…' or settings of pg.Client")
@@ -91,6 +118,11 @@ export function settle(options: ResetAndSeedOptions): Settings {
   }
   if (migrate !== null && typeof migrate !== 'function' && typeof migrate.command !== 'string') {
     throw new InvalidOptionError('migrate', migrate, 'a function or { command, args, cwd, env, timeoutMs }')
+  }
+  if (migrate !== null && typeof migrate !== 'function') {
+    assertKnownOptions('migrate', migrate, COMMAND_OPTIONS)
+    const { timeoutMs } = migrate
+    if (timeoutMs !== undefined) inRange('migrate.timeoutMs', timeoutMs, 1, 2 ** 31 - 1)
   }
   const requirements = options.require ?? {}
   assertRequirements(

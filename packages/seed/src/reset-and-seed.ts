@@ -2,7 +2,7 @@ import { connect, prepareSession } from './database/session.ts'
 import { createClient, targetOf, urlOf } from './database/settings.ts'
 import { dryRun } from './dry-run.ts'
 import { ConnectionFailedError, messageOf, ResetRefusedError, SeedError } from './errors.ts'
-import { describeMigrate, runMigrations } from './migrate.ts'
+import { assertStartable, describeMigrate, runMigrations } from './migrate.ts'
 import { type ResetAndSeedOptions, settle } from './options.ts'
 import type { Progress } from './progress.ts'
 import type { SeedReport } from './report.ts'
@@ -28,6 +28,7 @@ export async function resetAndSeed(options: ResetAndSeedOptions): Promise<SeedRe
   // Before a connection is opened: a host that is not meant need not even be greeted.
   const reasons = refusals(target, settings.allow)
   if (reasons.length > 0) throw new ResetRefusedError(target.database, reasons)
+  if (settings.mode === 'recreate' && settings.migrate !== null) await assertStartable(settings.migrate)
 
   let thrownByListener: { readonly error: unknown } | null = null
   const emit = (event: Progress) => {

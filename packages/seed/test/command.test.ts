@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { useDatabase } from '@opsledger/testing/vitest'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { execute, HOST_SCHEMA } from './support/host.ts'
 
 const database = useDatabase()
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 const CONFIG = fileURLToPath(new URL('./fixtures/seed.config.ts', import.meta.url))
+
+const CONFIG_WITH_TYPO = fileURLToPath(new URL('./fixtures/typo.config.ts', import.meta.url))
 
 interface Ended {
   readonly code: number
@@ -97,11 +99,39 @@ describe('the command', () => {
     ['an unknown flag', [CONFIG, '--force'], /--force/],
     ['a seed that is no integer', [CONFIG, '--seed', 'x'], /--seed is "x"/],
     ['no database', [CONFIG, ...allowed], /--url is undefined/],
+    [
+      'an option that there is not',
+      [CONFIG_WITH_TYPO, '--url', 'postgres://localhost/x'],
+      /tabels \(of the config .*typo\.config\.ts\) is "given"; allowed: only connection, allow, .*tables/,
+    ],
     ['nothing that is allowed', [CONFIG, '--url', 'postgres://localhost/x'], /\[invalid_option\]/],
   ])('exits with 2 for %s', async (_, args, message) => {
     const { code, err } = await run(args)
     expect(err).toMatch(message)
     expect(code).toBe(2)
+  })
+
+  it('exits with 2 where the database does not exist, and says that it is not made here', async () => {
+    const url = new URL(database.url)
+    url.pathname = `/${database.name}_missing`
+    const { code, err } = await run([CONFIG, ...allowed, '--url', url.href])
+    expect(err).toMatch(
+      /_missing" does not exist. Nothing was changed. .*create it first.*\[connection_failed\]/,
+    )
+    expect(code).toBe(2)
+  })
+
+  it('takes a name that looks like production when it is given in full, and no pattern for it', async () => {
+    const name = `${database.name}_prod`
+    await execute(database.url, `create database "${name}"`)
+    onTestFinished(() => execute(database.url, `drop database "${name}"`))
+    const url = new URL(database.url)
+    url.pathname = `/${name}`
+    const args = [CONFIG, ...allowed, '--url', url.href, '--quiet']
+    const refused = await run([...args, '--allow-production-like', '*_prod'])
+    expect(refused.err).toMatch(/its name .* looks like production.*\[reset_refused\]/s)
+    expect(refused.code).toBe(2)
+    expect((await run([...args, '--allow-production-like', name])).code).toBe(0)
   })
 
   it('exits with 1 and lists what the plan lacks', async () => {

@@ -1,5 +1,11 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { useDatabase } from '@opsledger/testing/vitest'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { urlOf } from '../src/database/settings.ts'
 import { type Migrate, MigrationFailedError, type Progress, resetAndSeed } from '../src/index.ts'
 import { execute, HOST_SCHEMA, optionsFor } from './support/host.ts'
@@ -79,18 +85,121 @@ describe('the migrations of the host', () => {
     })
   })
 
-  it('as a command that is not there say so', async () => {
-    const reset = resetAndSeed(optionsFor(database, { migrate: { command: 'no-such-migrator' } }))
-    await expect(reset).rejects.toThrow(/no-such-migrator ENOENT/)
+  describe('as a command that cannot be started', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'opsledger-seed-'))
+    const notExecutable = join(folder, 'migrate.js')
+    const withoutInterpreter = join(folder, 'migrate.sh')
+    writeFileSync(notExecutable, '')
+    writeFileSync(withoutInterpreter, '#!/nowhere/sh\n', { mode: 0o755 })
+    afterAll(() => rmSync(folder, { recursive: true }))
+
+    it.each<[string, Migrate, string, RegExp]>([
+      [
+        'no program of this name',
+        { command: 'no-such-migrator' },
+        'migrate.command',
+        /it is not on the PATH/,
+      ],
+      [
+        'a command line',
+        { command: 'node migrate.js' },
+        'migrate.command',
+        /"node migrate\.js".*arguments go into args/,
+      ],
+      [
+        'a PATH of its own',
+        { command: 'node', env: { PATH: folder } },
+        'migrate.command',
+        /it is not on the PATH/,
+      ],
+      ['no such file', { command: './migrate.js', cwd: '/' }, 'migrate.command', /is "\.\/migrate\.js"/],
+      ['a file that is no program', { command: notExecutable }, 'migrate.command', /that can be executed/],
+      ['a folder', { command: folder }, 'migrate.command', /that can be executed/],
+      ['nowhere to run', { ...node(''), cwd: '/nowhere' } as Migrate, 'migrate.cwd', /is "\/nowhere"/],
+    ])('(%s) cost nothing', async (_, migrate, option, message) => {
+      await execute(database.url, 'create schema app; create table app.precious ()')
+      const reset = resetAndSeed(optionsFor(database, { migrate }))
+      await expect(reset).rejects.toMatchObject({ code: 'invalid_option', option })
+      await expect(reset).rejects.toThrow(message)
+      await database.pool().query('select from app.precious')
+    })
+
+    it('are found from their own working directory, and on a PATH of their own', async () => {
+      writeFileSync(join(folder, 'program'), '#!/bin/sh\nexit 7\n', { mode: 0o755 })
+      for (const migrate of [
+        { command: './program', cwd: folder },
+        { command: 'program', env: { PATH: folder } },
+      ]) {
+        await expect(resetAndSeed(optionsFor(database, { migrate }))).rejects.toThrow(/exit code 7/)
+      }
+    })
+
+    it('which only shows when it is started, say that it is the command', async () => {
+      const reset = resetAndSeed(optionsFor(database, { migrate: { command: withoutInterpreter } }))
+      await expect(reset).rejects.toMatchObject({
+        code: 'migration_failed',
+        cause: { code: 'ENOENT' },
+        message: expect.stringMatching(
+          /could not be started .*migrate\.sh[\s\S]*Correct `migrate` in the options/,
+        ),
+      })
+    })
   })
 
   it('as a command that hangs are ended', async () => {
     const reset = resetAndSeed(
       optionsFor(database, { migrate: node('setInterval(() => {}, 1000)', { timeoutMs: 300 }) }),
     )
-    await expect(reset).rejects.toThrow(/SIGKILL, after at most 300 ms/)
+    await expect(reset).rejects.toThrow(/SIGKILL, after timeoutMs \(300 ms\)/)
+  })
+
+  it('as a command that hangs are ended, also where what it has started holds its output open', async () => {
+    const script = `
+      const { pid } = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'],
+        { stdio: 'inherit' })
+      console.log(pid)
+      setInterval(() => {}, 1000)`
+    let grandchild = 0
+    const onProgress = (event: Progress) => {
+      if (event.phase === 'migration output') grandchild = Number(event.line)
+    }
+    onTestFinished(() => void process.kill(grandchild, 'SIGKILL'))
+    const migrate = node(script, { timeoutMs: 2_000 })
+    await expect(resetAndSeed(optionsFor(database, { migrate, onProgress }))).rejects.toThrow(
+      /after timeoutMs/,
+    )
+    expect(grandchild).toBeGreaterThan(0)
   })
 })
+
+/** Node 22 leaves the timer of `spawn` behind where nothing was started; newer ones do not. */
+const NODES = [process.execPath, ...oldNodes()]
+
+describe.each(NODES)('under %s', (program) => {
+  it('a command that does not start leaves no timer behind', async () => {
+    const script = `
+      const { runMigrations } = await import(${JSON.stringify(new URL('../src/migrate.ts', import.meta.url).href)})
+      await runMigrations({ command: 'no-such-migrator' }, { url: 'postgres://localhost/x' }, () => {})
+        .catch((error) => console.log(error.code))
+      console.log(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length)`
+    const args = ['--conditions=opsledger-source', '--input-type=module', '-e', script]
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const { stdout } = await promisify(execFile)(program, args, { env, timeout: 20_000 })
+    expect(stdout.split('\n').slice(0, 2)).toEqual(['migration_failed', '0'])
+  })
+})
+
+/** Of the matrix's tools, where they are installed. */
+function oldNodes(): string[] {
+  const cache = new URL('../../../node_modules/.cache/opsledger-toolchain/', import.meta.url)
+  if (!existsSync(cache)) return []
+  const found = readdirSync(cache).map((folder) =>
+    readdirSync(new URL(`${folder}/node_modules/`, cache))
+      .filter((name) => name.startsWith('node-22.'))
+      .map((name) => fileURLToPath(new URL(`${folder}/node_modules/${name}/bin/node`, cache))),
+  )
+  return found.flat().slice(0, 1).filter(existsSync)
+}
 
 describe('the URL for the migrations', () => {
   const target = { host: 'localhost', port: 5433, database: 'my db', user: 'me' }

@@ -31,7 +31,7 @@ test('without a URL and without Docker the embedded server is taken, and said so
   })
   expect(performance.now() - started).toBeLessThan(20_000)
   expect(lines).toEqual([
-    `database: embedded Postgres ${server.version} (no OPSLEDGER_DATABASE_URL, no Docker)`,
+    `database: embedded Postgres ${server.version} (no OPSLEDGER_DATABASE_URL, no usable Docker)`,
   ])
   expect(server.kind).toBe('embedded')
   expect(server.version).toMatch(/^18\.\d+$/)

@@ -69,7 +69,7 @@ const run: Run | null = await ledger.get({ workspaceId: 'acme', tenantId: 'berli
 assert.equal(run?.outcome, 'partially_succeeded')
 assert.deepEqual(run?.counts, { total: 2, processed: 2, failed: 1 })
 
-const incomplete = { getDb: () => ({}) } as unknown as PgBossQueue
-assert.throws(() => pgBossHandler(incomplete, restore), OpsLedgerError)
+const boss: PgBossQueue = { getDb: () => ({ executeSql: async () => ({ rows: [] }) }) }
+assert.equal(typeof pgBossHandler(boss, restore), 'function')
 await ledger.close()
 console.log('a recorded run through the BullMQ adapter, another by itself')

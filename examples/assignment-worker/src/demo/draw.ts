@@ -12,7 +12,8 @@ export interface Drawing extends Disposable {
 }
 
 export interface Row {
-  readonly text: string
+  /** As it fits into so many columns; what is longer is cut between two words. */
+  text(columns: number): string
   readonly format: Parameters<typeof styleText>[0]
 }
 
@@ -37,7 +38,7 @@ export function createDrawing(out: NodeJS.WriteStream = process.stdout): Drawing
       if (isClosed || !isLive) return
       // A line that wraps could not be erased.
       const width = (out.columns || DEFAULT_COLUMNS) - 1
-      const next = rows.map(({ text, format }) => style(format, text.slice(0, width)))
+      const next = rows.map(({ text, format }) => style(format, fit(text(width), width)))
       if (next.join('\n') === board.join('\n')) return
       const before = erase()
       board = next
@@ -49,4 +50,10 @@ export function createDrawing(out: NodeJS.WriteStream = process.stdout): Drawing
       isClosed = true
     },
   }
+}
+
+function fit(text: string, width: number): string {
+  if (text.length <= width) return text
+  const end = text.lastIndexOf(' ', width - 1)
+  return `${text.slice(0, end < 0 ? width - 1 : end).trimEnd()}…`
 }

@@ -80,6 +80,7 @@ export async function setStage(
   const board = createBoard(draw)
   const happenings = createHappenings((happening) => {
     if (happening.name === 'opsledger:run.settled') board.settled(happening.message)
+    if (happening.name === 'opsledger:run.swept') board.concluded(happening.message.run.id)
     draw.detail(narrate(happening))
   })
   const crew = exit.use(createCrew(settings, happenings, draw.line))
@@ -112,8 +113,8 @@ export async function setStage(
       return (await boss.send(QUEUES[queue], data, options))!
     },
     /** The queue announces no ends, so it is asked. */
-    ended: (queue: keyof typeof QUEUES, id: string): Promise<EndedJob> =>
-      eventually(
+    async ended(queue: keyof typeof QUEUES, id: string): Promise<EndedJob> {
+      const job = await eventually(
         async () => {
           const [found] = await boss.findJobs<object>(QUEUES[queue], { id })
           if (found?.completedOn == null)
@@ -121,7 +122,12 @@ export async function setStage(
           return found as EndedJob
         },
         { withinMs: JOB_WITHIN_MS },
-      ),
+      )
+      // What a skipped job names is another one's run, which may go on.
+      const { run, skipped } = job.output ?? {}
+      if (typeof run === 'string' && skipped === undefined) board.concluded(run)
+      return job
+    },
     /** The runs of a policy's work, oldest first. */
     async runsOf(type: string, policy: Policy): Promise<Run[]> {
       const { runs } = await wired.ledger.list(scope, { type })

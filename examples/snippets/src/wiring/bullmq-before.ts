@@ -1,9 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { Queue, QueueEvents, Worker } from 'bullmq'
+import { connection, QUEUE } from './bullmq-queue.ts'
 import { type FetchJob, jobOf, provider, save, saved } from './host.ts'
-
-const connection = { url: process.env.REDIS_URL! }
-const QUEUE = `assignment-fetch-${crypto.randomUUID()}`
 
 // #region worker
 const worker = new Worker<FetchJob>(

@@ -1,15 +1,13 @@
 // biome-ignore-all assist/source/organizeImports: the snippet begins with its own
 import { strict as assert } from 'node:assert'
-import { Queue, QueueEvents } from 'bullmq'
+import { QueueEvents } from 'bullmq'
 import '../migrated.ts'
 import { type FetchJob, jobOf, saved } from './host.ts'
-
-const connection = { url: process.env.REDIS_URL! }
-const QUEUE = `assignment-fetch-${crypto.randomUUID()}`
 
 // #region worker
 import { bullMqProcessor } from '@opsledger/core/bullmq'
 import { Worker } from 'bullmq'
+import { connection, QUEUE } from './bullmq-queue.ts'
 import { fetchAssignments, ledger } from './operations.ts'
 
 await ledger.ready() // what is wrong with the database is found here, not in a job
@@ -24,19 +22,18 @@ async function stop() {
 process.once('SIGTERM', stop)
 // #endregion
 
+// #region dispatch
+import { Queue } from 'bullmq'
+
 const queue = new Queue<FetchJob>(QUEUE, { connection })
-const events = new QueueEvents(QUEUE, { connection })
-await events.waitUntilReady()
 
 async function dispatch(payload: FetchJob) {
-  // #region dispatch
-  const job = await queue.add('fetch', payload, {
-    attempts: 5,
-    backoff: { type: 'exponential', delay: 1_000 },
-  })
-  // #endregion
-  return job
+  return queue.add('fetch', payload, { attempts: 5, backoff: { type: 'exponential', delay: 1_000 } })
 }
+// #endregion
+
+const events = new QueueEvents(QUEUE, { connection })
+await events.waitUntilReady()
 
 const first = await dispatch(jobOf('bullmq'))
 const done = await first.waitUntilFinished(events)

@@ -40,8 +40,8 @@ async function onMessage(message: SqsMessage) {
   if (!conclusion.executed) {
     if (conclusion.action === 'discard') await sqs.remove(message)
     else await sqs.hide(message, Math.ceil(conclusion.retryAfterMs / 1_000))
-  } else if (!conclusion.threw) {
-    await sqs.remove(message)
+  } else if (!conclusion.threw || conclusion.run.outcome.endsWith('succeeded')) {
+    await sqs.remove(message) // also what threw after it had settled its run itself
   } else if (conclusion.isHandedBack) {
     await sqs.hide(message, 0) // this library stopped it: another worker may have it at once
   } else if (conclusion.run.status === 'completed') {

@@ -1,5 +1,6 @@
 import type { Operation } from '../operation/operation.ts'
 import { dispose } from './dispose.ts'
+import { insist } from './insist.ts'
 import { JobFailedError } from './job-failed-error.ts'
 
 export { JobFailedError } from './job-failed-error.ts'
@@ -55,7 +56,8 @@ export interface GraphileWorkerOptions {
  * `permanently_fail_jobs` leave locked jobs alone. Both are therefore an update of `_private_jobs` (and of the named
  * queue's row), limited to the lock this worker holds; these tables are no public interface. A job put off is freed
  * there, and then failed for graphile-worker, which finds nothing to write but logs and announces it as an error, on
- * its last attempt as `job:failed`. It comes back after a second at the soonest.
+ * its last attempt as `job:failed`. It comes back after a second at the soonest. An update that fails is made again for
+ * ten seconds.
  *
  * What it does without asking. It writes the failure of a job without waiting for it, so a pool of its own is closed
  * before the last failures of a shutdown are written and those jobs stay locked: give it a `pgPool` and end that
@@ -71,6 +73,7 @@ export function graphileWorkerTask<P, R>(
 
   return async (payload: unknown, { job, abortSignal, query }: GraphileWorkerHelpers): Promise<void> => {
     const { id, attempts, max_attempts, revision, created_at, locked_by } = job
+    const write = (text: string, values: unknown[]) => insist(() => query(text, values))
     const disposition = await dispose(operation, payload as P, {
       // Ids begin again with the schema; a job that its key replaced keeps its id and is another dispatch.
       id: `graphile-worker:${new Date(created_at).getTime()}:${id}:${revision}`,
@@ -79,7 +82,7 @@ export function graphileWorkerTask<P, R>(
       signal: abortSignal,
     })
     if (disposition.action === 'postpone') {
-      await query(
+      await write(
         `with freed as (
            update ${jobs}
            set attempts = greatest(attempts - 1, 0), locked_by = null, locked_at = null,
@@ -96,10 +99,9 @@ export function graphileWorkerTask<P, R>(
     }
     if (disposition.action === 'fail') {
       if (disposition.isTerminal && attempts < max_attempts) {
-        await query(`update ${jobs} set attempts = max_attempts where id = $1 and locked_by = $2`, [
-          id,
-          locked_by,
-        ])
+        const text = `update ${jobs} set attempts = max_attempts where id = $1 and locked_by = $2`
+        // Where this fails too, the job comes again and is skipped in the cooldown; the handler's failure is still told.
+        await write(text, [id, locked_by]).catch(() => {})
       }
       throw new JobFailedError(disposition.run, disposition.error)
     }

@@ -1,12 +1,19 @@
-import { InvalidOptionError } from '../errors.ts'
 import type { Operation } from '../operation/operation.ts'
 import { dispose } from './dispose.ts'
+import { insist } from './insist.ts'
+
+/** Nothing announces that no other job of a key is active: as often as a poll. */
+const REJOIN_AFTER_MS = 1_000
+
+/** In the column `policy` of a job: see `postponePgBossJob`. No index of pg-boss knows it. */
+const SET_ASIDE = 'stately, set aside'
 
 /** What is used of a pg-boss `JobWithMetadata`. */
 export interface PgBossJob<P> {
   readonly id: string
   readonly name: string
   readonly data: P
+  readonly policy?: string
   readonly retryCount: number
   readonly retryLimit: number
   readonly signal: AbortSignal
@@ -18,31 +25,14 @@ export interface PgBossDatabase {
   executeSql(text: string, values?: unknown[]): Promise<{ rows: any[] }>
 }
 
-/** What `beginTransaction` of pg-boss's own database gives. */
-export interface PgBossTransaction {
-  readonly db: PgBossDatabase
-  commit(): Promise<void>
-  rollback(): Promise<void>
-}
-
 /** What is used of a `PgBoss`. */
 export interface PgBossQueue {
-  /** A host's own `db` may lack `beginTransaction`, and is refused. */
-  getDb(): PgBossDatabase & { beginTransaction?(): Promise<PgBossTransaction> }
-  /** Only while the job is at that attempt; the answer says how many it `affected`. */
-  cancel(
-    name: string,
-    attempt: { id: string; retryCount: number },
-    options: { db: PgBossDatabase },
-  ): Promise<object>
-  /** Makes a cancelled job wait to be fetched again. */
-  resume(name: string, id: string, options: { db: PgBossDatabase }): Promise<unknown>
-  /** `startAfter` in seconds. */
-  update(
-    name: string,
-    data: undefined,
-    options: { id: string; startAfter: number; retryLimit: number; db: PgBossDatabase },
-  ): Promise<unknown>
+  getDb(): PgBossDatabase
+}
+
+export interface PgBossOptions {
+  /** Where pg-boss keeps its tables, spelt as `PgBoss` was told. @default 'pgboss' */
+  readonly schema?: string
 }
 
 /** What pg-boss stores of one job of a batch. */
@@ -77,22 +67,20 @@ export interface PgBossJobResult {
  *
  * What pg-boss does without asking: a job that runs longer than `expireInSeconds` fails there and is delivered again;
  * while its first execution still runs, it is refused and postponed.
- *
- * @throws InvalidOptionError for a `db` of the host's own that cannot `beginTransaction`
  */
 export function pgBossHandler<P, R>(
   boss: PgBossQueue,
   operation: Operation<P, R>,
+  options: PgBossOptions = {},
 ): (jobs: PgBossJob<P>[]) => Promise<PgBossJobResult[]> {
-  if (boss.getDb().beginTransaction === undefined) {
-    throw new InvalidOptionError(
-      'boss',
-      boss,
-      'a PgBoss whose `db` has `beginTransaction`, as its own one has',
-    )
-  }
   const handle = async (job: PgBossJob<P>): Promise<PgBossJobResult> => {
     const { id, data, retryCount, retryLimit, signal } = job
+    const postpone = async (delayMs: number): Promise<PgBossJobResult> => {
+      await postponePgBossJob(boss, job, delayMs, options)
+      // The job is no longer this attempt's: pg-boss ignores the answer.
+      return { id, status: 'failed', output: { postponed: true } }
+    }
+    if (job.policy === SET_ASIDE && !(await tryRejoin(boss, job, options))) return postpone(REJOIN_AFTER_MS)
     const delivery = { id, attempt: retryCount + 1, maxAttempts: retryLimit + 1, signal }
     const disposition = await dispose(operation, data, delivery)
     switch (disposition.action) {
@@ -101,9 +89,7 @@ export function pgBossHandler<P, R>(
       case 'skip':
         return { id, status: 'completed', output: disposition.output }
       case 'postpone':
-        await postponePgBossJob(boss, job, disposition.delayMs)
-        // The job is no longer this attempt's: pg-boss ignores the answer.
-        return { id, status: 'failed', output: { postponed: true } }
+        return postpone(disposition.delayMs)
       case 'fail': {
         const { run, isTerminal } = disposition
         const output = { run: run.id, reasonCode: run.reasonCode, message: run.message }
@@ -124,30 +110,51 @@ export function pgBossHandler<P, R>(
 
 /**
  * Puts a job that is being worked on back for `delayMs`, without spending an attempt. pg-boss has no call for that, so
- * it is three in one transaction. The next fetch counts as a retry whatever came before: one more is allowed instead,
- * which leaves as many attempts as there were, with higher numbers. Whoever holds the job by now keeps it: `cancel`
- * is limited to the attempt that was fetched. What the handler answers for this job afterwards changes nothing.
+ * it is an update of the job's row, limited to the attempt that was fetched: whoever holds the job by now keeps it, and
+ * what the handler answers afterwards changes nothing. An update that fails is made again for ten seconds.
+ *
+ * - The job waits as a `retry`, as after a failed attempt: beside the `created` one of a `short` queue, and before its
+ *   successors in a `key_strict_fifo` one.
+ * - The next fetch counts as a retry whatever came before: one more is allowed instead, which leaves as many attempts
+ *   as there were, with higher numbers.
+ * - A `stately` queue has one place for a `retry` of a key, and fails for good whose retry finds it taken. A job of it is
+ *   therefore set aside: it waits outside the policy, and is back under it before it executes, which `pgBossHandler`
+ *   lets it do only while no other job of its key is active.
  */
 export async function postponePgBossJob(
   boss: PgBossQueue,
-  { id, name, retryCount, retryLimit }: Pick<PgBossJob<unknown>, 'id' | 'name' | 'retryCount' | 'retryLimit'>,
+  { id, name, retryCount }: Pick<PgBossJob<unknown>, 'id' | 'name' | 'retryCount'>,
   delayMs: number,
+  { schema = 'pgboss' }: PgBossOptions = {},
 ): Promise<void> {
-  const transaction = await boss.getDb().beginTransaction!()
-  const { db } = transaction
-  try {
-    // The declared type of the answer is empty.
-    const { affected } = (await boss.cancel(name, { id, retryCount }, { db })) as { affected: number }
-    if (affected > 0) {
-      await boss.resume(name, id, { db })
-      const startAfter = delayMs / 1_000
-      await boss.update(name, undefined, { id, startAfter, retryLimit: retryLimit + 1, db })
-    }
-    await transaction.commit()
-  } catch (error) {
-    await transaction.rollback()
-    throw error
-  }
+  const due = `now() + $4::float8 * interval '1 millisecond'`
+  // What pg-boss has kept until then it deletes while it waits, so that instant moves along.
+  const text = `
+    update ${schema}.job
+    set state = 'retry', retry_limit = retry_limit + 1, heartbeat_on = null,
+        start_after = ${due}, keep_until = keep_until + (${due} - start_after),
+        policy = case policy when 'stately' then '${SET_ASIDE}' else policy end
+    where name = $1 and id = $2 and state = 'active' and retry_count = $3`
+  await insist(() => boss.getDb().executeSql(text, [name, id, retryCount, delayMs]))
+}
+
+/** Puts a job that was set aside back under its policy, unless another of its key is active. */
+async function tryRejoin(
+  boss: PgBossQueue,
+  { id, name, retryCount }: PgBossJob<unknown>,
+  { schema = 'pgboss' }: PgBossOptions,
+): Promise<boolean> {
+  const text = `
+    update ${schema}.job as job set policy = 'stately'
+    where name = $1 and id = $2 and state = 'active' and retry_count = $3 and not exists (
+      select from ${schema}.job as other
+      where other.name = $1 and other.id <> $2 and other.state = 'active' and other.policy = 'stately'
+        and coalesce(other.singleton_key, '') = coalesce(job.singleton_key, '')
+    )
+    returning id`
+  // Of two at once, the unique index refuses the second, which then sees the first.
+  const { rows } = await insist(() => boss.getDb().executeSql(text, [name, id, retryCount]))
+  return rows.length > 0
 }
 
 function messageOf(error: unknown): string {

@@ -8,18 +8,20 @@ export const USAGE = `Usage: opsledger-seed <config module> [options]
 
 Drops and recreates the schemas of a database that is meant for it, runs the migrations, and seeds.
 
-  --url <url>             the database (default: the config's connection, else DATABASE_URL)
+  --url <url>             the database, which must exist (default: the config's connection, else DATABASE_URL)
   --dry-run               print the plan and change nothing
   --truncate              empty the tables instead of recreating the schemas; runs no migrations
   --seed <n>              the integer all random values follow from (default: the config's, else 1)
   --allow <name>          a database that may be reset, '*' for any characters; repeatable
   --allow-host <host>     a host beside this machine; repeatable
+  --allow-production-like <name>
+                          the exact name of a database or host that looks like production and is not; repeatable
   --allow-marker          the database must carry the mark: comment on database … is 'opsledger-seed: may be reset'
   --lock-wait-ms <n>      how long to wait for another reset of the database (default: 0)
   --quiet                 no progress on stderr
   --help                  this text
 
-Exit codes: 0 done; 1 the migrations, the plan or the seeding failed; 2 refused or misused, nothing was changed.
+Exit codes: 0 done; 1 the migrations, the plan or the seeding failed; 2 refused, misused or not connected: nothing was changed.
 `
 
 export interface Arguments {
@@ -36,6 +38,7 @@ export interface Overrides {
   readonly seed?: number
   readonly allow: readonly string[]
   readonly allowHosts: readonly string[]
+  readonly allowProductionLike: readonly string[]
   readonly allowMarker: boolean
   readonly lockWaitMs?: number
 }
@@ -58,6 +61,7 @@ export function readArguments(args: readonly string[]): Arguments {
       seed: toInteger('--seed', values.seed),
       allow: values.allow ?? [],
       allowHosts: values['allow-host'] ?? [],
+      allowProductionLike: values['allow-production-like'] ?? [],
       allowMarker: values['allow-marker'] ?? false,
       lockWaitMs: toInteger('--lock-wait-ms', values['lock-wait-ms']),
     },
@@ -74,7 +78,7 @@ export function applyOverrides(
   if (connection === undefined || connection === '') {
     throw new InvalidOptionError('--url', connection, 'a URL, or a connection in the config, or DATABASE_URL')
   }
-  const { database = [], marker, hosts = [], productionLike } = config.allow ?? {}
+  const { database = [], marker, hosts = [], productionLike = [], ...others } = config.allow ?? {}
   const patterns = [
     ...(Array.isArray(database) ? database : [database as string | RegExp]),
     ...overrides.allow,
@@ -83,7 +87,8 @@ export function applyOverrides(
     database: patterns,
     marker: overrides.allowMarker || marker,
     hosts: [...hosts, ...overrides.allowHosts],
-    productionLike,
+    productionLike: [...productionLike, ...overrides.allowProductionLike],
+    ...others,
   }
   return {
     ...config,
@@ -108,6 +113,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         allow: { type: 'string', multiple: true },
         'allow-host': { type: 'string', multiple: true },
+        'allow-production-like': { type: 'string', multiple: true },
         'allow-marker': { type: 'boolean' },
         'lock-wait-ms': { type: 'string' },
         quiet: { type: 'boolean' },

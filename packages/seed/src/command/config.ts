@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InvalidOptionError, messageOf } from '../errors.ts'
-import type { ResetAndSeedOptions } from '../options.ts'
+import { assertKnownOptions } from '../known-options.ts'
+import { OPTIONS, type ResetAndSeedOptions } from '../options.ts'
 
 /**
  * What a config module exports as its default: the options of `resetAndSeed`, with the place left to the
@@ -9,6 +10,12 @@ import type { ResetAndSeedOptions } from '../options.ts'
  */
 export type SeedConfig = Omit<ResetAndSeedOptions, 'connection' | 'dryRun' | 'onProgress'> &
   Partial<Pick<ResetAndSeedOptions, 'connection'>>
+
+/** What the command line decides would be overruled in silence, and a dry run that is none is a reset. */
+const OF_THE_COMMAND_LINE: readonly string[] = [
+  'dryRun',
+  'onProgress',
+] satisfies (keyof ResetAndSeedOptions)[]
 
 /** Gives a config module its types. */
 export const defineSeed = (config: SeedConfig): SeedConfig => config
@@ -23,8 +30,10 @@ export async function loadConfig(path: string): Promise<SeedConfig> {
     throw new InvalidOptionError('config', path, `a module that can be imported (${messageOf(error)}${hint})`)
   }
   const config = module.default
-  if (typeof config !== 'object' || config === null || !('tables' in config)) {
+  if (typeof config !== 'object' || config === null) {
     throw new InvalidOptionError('config', path, 'a module with `export default defineSeed({ … })`')
   }
+  const known = OPTIONS.filter((name) => !OF_THE_COMMAND_LINE.includes(name))
+  assertKnownOptions(`the config ${path}`, config, known)
   return config as SeedConfig
 }

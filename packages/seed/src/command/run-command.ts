@@ -1,4 +1,4 @@
-import { type InvalidOptionError, messageOf, SeedError } from '../errors.ts'
+import { type ConnectionFailedError, type InvalidOptionError, messageOf, SeedError } from '../errors.ts'
 import { describeProgress, type Progress } from '../progress.ts'
 import { describeReport } from '../report.ts'
 import { resetAndSeed } from '../reset-and-seed.ts'
@@ -6,7 +6,7 @@ import { applyOverrides, readArguments, USAGE } from './arguments.ts'
 import { loadConfig } from './config.ts'
 
 /**
- * 0 done; 1 the migrations, the plan or the seeding failed; 2 refused or misused, and nothing was changed.
+ * 0 done; 1 the migrations, the plan or the seeding failed; 2 refused, misused or not connected, and nothing was changed.
  */
 export type ExitCode = 0 | 1 | 2
 
@@ -18,9 +18,10 @@ export interface CommandIo {
   readonly err: (text: string) => void
 }
 
-/** Nothing was changed, and trying again without another setting is of no use. */
+/** Nothing was changed: something has to be said or set up otherwise. */
 const REFUSED: readonly string[] = [
   'invalid_option' satisfies InvalidOptionError['code'],
+  'connection_failed' satisfies ConnectionFailedError['code'],
   'reset_refused',
   'reset_blocked',
   'reset_in_progress',

@@ -9,15 +9,22 @@ const SETTINGS = `
     'lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
     'transaction_timeout')`
 
+/** SQLSTATE `invalid_catalog_name`. */
+const UNKNOWN_DATABASE = '3D000'
+
 /** @throws ConnectionFailedError */
 export async function connect(client: pg.Client, target: Target): Promise<void> {
   try {
     await client.connect()
   } catch (error) {
     const { user, host, port, database } = target
+    const hint =
+      isDatabaseError(error) && error.code === UNKNOWN_DATABASE
+        ? 'The database itself is not created here: create it first, such as with createdb.'
+        : 'Does the server run, and is the address right?'
     throw new ConnectionFailedError(
       `No connection to the database ${JSON.stringify(database)} as ${JSON.stringify(user)} on ${host}, port ${port}: ` +
-        `${messageOf(error)}. Nothing was changed. Does the server run, and does the database exist?`,
+        `${messageOf(error)}. Nothing was changed. ${hint}`,
       { cause: error },
     )
   }

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors.ts'
+import { assertKnownOptions } from '../known-options.ts'
 import type { CellContext, Generator } from './generators.ts'
 import type { SeedRow, SeedValue } from './values.ts'
 
@@ -94,6 +95,7 @@ function build<Row extends object>(name: string, description: Description): Tabl
   if (!/^[^.\s"]+\.[^.\s"]+$/.test(name)) {
     throw new InvalidOptionError('table name', name, "'schema.table', without quotes, such as 'app.tenants'")
   }
+  assertKnownOptions(`the table ${name}`, description, ['per', 'count', 'rows', 'columns'])
   const { per, count, rows, columns } = description
   if (count === undefined && rows === undefined) {
     throw new InvalidOptionError(`count of ${name}`, count, 'a number of rows, or `rows`, or both')

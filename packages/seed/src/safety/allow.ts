@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors.ts'
+import { assertKnownOptions, namesOf } from '../known-options.ts'
 
 /** What may be reset. There is no default: a database is only ever touched because somebody named it. */
 export interface Allow {
@@ -23,7 +24,7 @@ export const MARKER = 'opsledger-seed: may be reset'
 
 /**
  * In the name of a database or host these words are refused; the `live` of `deliver` and `olive` does not
- * count.
+ * count. Random letters may spell one of them: digits and `a` to `f` cannot.
  */
 export const PRODUCTION_LIKE = /prod|prd|primary|master|(?<!de|o)live/i
 
@@ -33,10 +34,13 @@ const MAINTENANCE = ['postgres', 'template0', 'template1', 'rdsadmin', 'cloudsql
 /** Matched by no pattern that says anything about a name. */
 const NAMES_OF_NOBODY = ['postgres', 'a', 'qzxv_0917_jkw']
 
+const OPTIONS = namesOf<Allow>({ database: true, marker: true, hosts: true, productionLike: true })
+
 /** @throws InvalidOptionError when it allows nothing, or everything */
 export function assertAllow(allow: Allow): void {
   const expected = "{ database: 'myapp_test*' } or { marker: true }, or both"
   if (typeof allow !== 'object' || allow === null) throw new InvalidOptionError('allow', allow, expected)
+  assertKnownOptions('allow', allow, OPTIONS)
   const patterns = patternsOf(allow)
   if (patterns.length === 0 && allow.marker !== true) throw new InvalidOptionError('allow', allow, expected)
   for (const pattern of patterns) {

@@ -48,7 +48,7 @@ async function choose(
       )
     })
   }
-  let docker = 'no Docker'
+  let docker = 'no usable Docker'
   if (await dockerAnswers(env)) {
     try {
       return await startDockerServer({ major: wanted, why: 'no OPSLEDGER_DATABASE_URL' })

@@ -11,6 +11,7 @@ import { networkBlackhole } from './network-blackhole.ts'
 import { poolExhaustion } from './pool-exhaustion.ts'
 import { postgresRestarts } from './postgres-restarts.ts'
 import { serverReaping } from './server-reaping.ts'
+import { slowWrites } from './slow-writes.ts'
 import { strictIsolation } from './strict-isolation.ts'
 import { transactionPooler } from './transaction-pooler.ts'
 import { workerKilled } from './worker-killed.ts'
@@ -29,6 +30,7 @@ export const faults: readonly Fault[] = [
   poolExhaustion,
   clockSkew,
   serverReaping,
+  slowWrites,
   diskFull,
   migrationStampede,
   exactlyOnceEffects,

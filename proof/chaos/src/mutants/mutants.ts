@@ -49,12 +49,12 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'dedupe/src/sql/admit.ts',
-        find: "or (p_verdict = 'overlap' and v_claim.state = 'held' and v_claim.delivery_id = e.delivery_id));",
-        replace: 'or false);',
+        find: "or (p_verdict in ('overlap', 'not_canonical') and coalesce(v_claim.state = 'held', false)",
+        replace: 'or (false',
       },
       {
         file: 'dedupe/src/admission.ts',
-        find: "action: deliveryId === delivery.id ? 'retry_later' : 'discard',",
+        find: "action: deliveryId === delivery.id || isRetry ? 'retry_later' : 'discard',",
         replace: "action: 'discard',",
       },
     ],
@@ -137,8 +137,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'dedupe/src/sql/settle.ts',
-        find: "c.identity = i.identity and c.fence = i.fence and c.state = 'held'\n      and (",
-        replace: "c.identity = i.identity and c.state = 'held'\n      and (",
+        find: "c.identity = i.identity and c.fence = i.fence and c.state = 'held'\n    returning",
+        replace: "c.identity = i.identity and c.state = 'held'\n    returning",
       },
       {
         file: 'dedupe/src/sql/settle.ts',
@@ -223,7 +223,7 @@ export const mutants: readonly Mutant[] = [
     fault: 'server-reaping',
     edits: [
       {
-        file: 'core/src/database/own-executor.ts',
+        file: 'core/src/database/own-pool.ts',
         find: "  pool.on('error', () => {})\n",
         replace: '',
       },
@@ -278,6 +278,89 @@ export const mutants: readonly Mutant[] = [
         file: 'core/src/operation/run-transaction.ts',
         find: "if (reply.answer !== 'settled') throw lost('another attempt has it, or it was settled.')",
         replace: '',
+      },
+    ],
+  },
+  {
+    name: 'fence-before-the-row',
+    does: 'takes the fence before it has locked the row, where no advisory lock covers for that',
+    breaks: ['other'],
+    fault: 'slow-writes',
+    edits: [
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of the library's
+        find: "      fence = nextval('${s}.fence'),",
+        replace: '      fence = excluded.fence,',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: 'when not case when p_session then pg_try_advisory_lock(k.target_key)',
+        replace: 'when not case when p_session then true',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: 'else pg_try_advisory_xact_lock(k.target_key) end then 0',
+        replace: 'else true end then 0',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: 'when k.target_key = k.work_key or pg_try_advisory_xact_lock(k.work_key) then 2',
+        replace: 'when true then 2',
+      },
+    ],
+  },
+  {
+    name: 'unlock-before-commit',
+    does: 'lets the lock go before the settlement has committed, where no row covers for that',
+    breaks: ['G2', 'other'],
+    fault: 'slow-writes',
+    edits: [
+      {
+        file: 'dedupe/src/guard.ts',
+        find: 'if (entry !== null) registry.settling(entry)',
+        replace: 'if (entry !== null) registry.settling(entry)\n      session?.unlock(claim.fence)',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: 'else (seen.lease).retired_at is not null or (seen.lease).expires_at <= v_at end, false)) then',
+        replace: 'else p_session end, false)) then',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: "elsif (seen.claim).state = 'held' and not v_mine and (seen.lease).retired_at is null then",
+        replace: 'elsif false then',
+      },
+      {
+        file: 'dedupe/src/sql/admit.ts',
+        find: 'where l.id = c.worker_id and l.retired_at is not null))',
+        replace: 'where l.id = c.worker_id))',
+      },
+    ],
+  },
+  {
+    name: 'retry-cools-down',
+    does: 'starts the cooldown after every attempt, also one that is to be retried',
+    breaks: ['G3'],
+    fault: 'pool-exhaustion',
+    edits: [
+      {
+        file: 'core/src/run/settlement.ts',
+        find: 'startsCooldown: isCompleted && !isCancelled,',
+        replace: 'startsCooldown: true,',
+      },
+    ],
+  },
+  {
+    name: 'message-as-thrown',
+    does: 'writes the message of a failure as it was thrown',
+    breaks: ['G7'],
+    fault: 'pool-exhaustion',
+    edits: [
+      {
+        file: 'core/src/failure/describe-failure.ts',
+        find: 'safely(() => redactor.redact(messageOf(chain, reasonCode)))',
+        replace: 'messageOf(chain, reasonCode)',
       },
     ],
   },

@@ -22,7 +22,7 @@ export const handBack: Scene = {
     const [run] = await runsOf('assignment.fetch', 'handover')
     expect('the run', [run?.status, run?.attempt, run?.reasonCode], ['retrying', 1, 'worker.shutdown'])
     const [handedBack] = await boss.findJobs('assignment-fetch', { id: sent })
-    expect('its job, for the next worker', handedBack?.state, 'created')
+    expect('its job, for the next worker', handedBack?.state, 'retry')
     const sessions = await db
       .selectFrom('adapter_runs')
       .select('ended_by')

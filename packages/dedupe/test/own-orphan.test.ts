@@ -1,0 +1,65 @@
+import { DatabaseUnavailableError } from '@opsledger/core'
+import { eventually, startProxy } from '@opsledger/testing'
+import { expect, it, onTestFinished } from 'vitest'
+import { mutate } from './acceptance/support/database.ts'
+import { useLedgerDatabase } from './support/ledger.ts'
+import { claimOf, foreignSession, lockCount, racingWorker } from './support/racing-worker.ts'
+
+const database = useLedgerDatabase()
+
+/**
+ * The admission of one delivery is lost with its connection, and so is nobody's; another delivery of the work comes
+ * while the old session has not ended yet: a session of somebody else plays it, and ends when it was asked twice.
+ */
+async function meetOwnOrphan(work: string) {
+  const proxy = await startProxy(database.url)
+  const worker = racingWorker(database, () => 'executed', { connection: proxy.url, admissionTimeoutMs: 200 })
+  onTestFinished(async () => {
+    proxy.onClientData(null)
+    await worker.ledger.close({ withinMs: 500 })
+    await proxy.stop()
+  })
+  await worker.deliver({ work: `warm-up ${work}` }, 'warm-up')
+  const { identity } = worker.identify({ work })
+  proxy
+    .loseReplyOf((sql) => sql.includes('"admit"('))
+    .done.then(() => {
+      proxy.onClientData(() => 'cut')
+      proxy.cut()
+    })
+  await expect(worker.deliver({ work }, 'lost')).rejects.toBeInstanceOf(DatabaseUnavailableError)
+  await eventually(async () => expect(await lockCount(database, identity)).toBe(0))
+  expect(await claimOf(database, identity)).toMatchObject({ state: 'held', attempt: 1 })
+
+  const session = await foreignSession(database)
+  await session.query('select pg_advisory_lock(opsledger.lock_key($1))', [identity])
+  let asked = 0
+  proxy.onClientData((_, chunk) => {
+    if (chunk.includes('opsledger.admit') && ++asked === 2) {
+      session.query('select pg_advisory_unlock_all()')
+    }
+    return 'pass'
+  })
+  // Its queue brings it again when it is told so: on a busy machine the lock may come too late for one admission.
+  let verdict = await worker.deliver({ work }, 'next')
+  while (!verdict.executed && verdict.reason === 'lock_busy') verdict = await worker.deliver({ work }, 'next')
+  return { verdict, asked }
+}
+
+it('work whose orphan has its lock still with the old session of its process is asked for again, and executes', async () => {
+  const { verdict, asked } = await meetOwnOrphan('orphan')
+  expect(verdict).toMatchObject({ executed: true, value: 'executed', run: { attempt: 2 } })
+  expect(asked).toBeGreaterThan(1)
+})
+
+it('would be discarded for an execution that there is not, if it were told of an overlap (mutant)', async () => {
+  await mutate(database.pool(), 'admit', [
+    [
+      `then case when seen.got = 2 then 'own_orphan' else 'lock_busy' end`,
+      `and seen.got = 2 then 'own_orphan'`,
+    ],
+  ])
+  const { verdict, asked } = await meetOwnOrphan('mutant')
+  expect(verdict).toMatchObject({ executed: false, reason: 'overlap', action: 'discard' })
+  expect(asked).toBe(1)
+})
