@@ -26,6 +26,9 @@ Example, for a ledger with a guard:
 Exit codes: 0 done, 1 it failed, 2 it was called wrongly.
 `
 
+/** The package that brings the guard, as its users name it. */
+const GUARD = '@opsledger/dedupe'
+
 /** The call was wrong: exit code 2, and the way to the usage. */
 class UsageError extends Error {}
 
@@ -56,6 +59,7 @@ async function main(args: string[]): Promise<void> {
   for (const name of packages) sets.push(await migrationsOf(name))
   if (values.print === true) {
     stdout.write(migrationSql({ schema, with: sets }))
+    hintAtGuard(packages)
     return
   }
   const url = values.url ?? env.OPSLEDGER_DATABASE_URL ?? env.DATABASE_URL
@@ -65,6 +69,7 @@ async function main(args: string[]): Promise<void> {
   const { applied, schema: migrated } = await migrate({ connection: url, schema, with: sets })
   const what = applied.length === 0 ? 'is up to date, nothing to apply' : `applied ${applied.join(', ')}`
   stdout.write(`Schema "${migrated}": ${what}.\n`)
+  hintAtGuard(packages)
 }
 
 function parse(args: string[]) {
@@ -89,6 +94,7 @@ function parse(args: string[]) {
 interface PackageJson {
   readonly version: string
   readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
 }
 
 function own(): PackageJson {
@@ -103,7 +109,9 @@ async function loadMigrate(): Promise<typeof import('./migrate.ts')> {
   try {
     return await import('./migrate.ts')
   } catch (error) {
-    const peers = Object.entries(own().peerDependencies ?? {})
+    const { peerDependencies = {}, peerDependenciesMeta = {} } = own()
+    const peers = Object.entries(peerDependencies)
+      .filter(([name]) => peerDependenciesMeta[name]?.optional !== true)
       .map(([name, range]) => `${name} ${range} (found: ${installedVersion(name)})`)
       .join(' and ')
     throw new InstallationError(
@@ -128,6 +136,22 @@ function installedVersion(name: string): string {
   return 'none'
 }
 
+/** On stderr, so that printed SQL stays SQL: a guard beside a ledger that has not its tables would fail at its first use. */
+function hintAtGuard(packages: readonly string[]): void {
+  if (packages.includes(GUARD)) return
+  try {
+    resolveHere(`${GUARD}/migrations`)
+  } catch {
+    return
+  }
+  stderr.write(`${GUARD} is installed here and was not named: add --with ${GUARD} to migrate it too.\n`)
+}
+
+/** As the host's own code would find it. */
+function resolveHere(specifier: string): string {
+  return createRequire(join(process.cwd(), 'opsledger')).resolve(specifier)
+}
+
 /** The host's own installation comes first: that is the version which its workers run. */
 async function migrationsOf(name: string): Promise<MigrationSet> {
   const specifier = `${name}/migrations`
@@ -142,7 +166,7 @@ async function migrationsOf(name: string): Promise<MigrationSet> {
 async function importFrom(specifier: string): Promise<unknown> {
   let target = specifier
   try {
-    target = pathToFileURL(createRequire(join(process.cwd(), 'opsledger')).resolve(specifier)).href
+    target = pathToFileURL(resolveHere(specifier)).href
   } catch {
     // Not reachable from there: perhaps it stands beside this package.
   }
@@ -150,8 +174,9 @@ async function importFrom(specifier: string): Promise<unknown> {
     return await import(target)
   } catch (error) {
     if (!isNotFound(error)) throw error
+    const why = (error as Error).message.split('\n')[0]!.replace(/\.$/, '')
     throw new UsageError(
-      `${specifier} cannot be found from ${process.cwd()}: ${(error as Error).message.split('\n')[0]} ` +
+      `${specifier} cannot be found from ${process.cwd()}: ${why}. ` +
         'Install the package, or run this where it is installed.',
       { cause: error },
     )

@@ -18,9 +18,12 @@ export class InvalidOptionError extends OpsLedgerError {
   readonly code = 'invalid_option'
   readonly option: string
 
-  /** @param allowed what would have been accepted, as the end of "…; allowed: " */
-  constructor(option: string, value: unknown, allowed: string) {
-    super(`${option} is ${show(value)}; allowed: ${allowed}`)
+  /**
+   * @param problem the value and what would have been accepted, as the end of "…; allowed: "; or the whole message, where
+   * it is not the value that is wrong
+   */
+  constructor(option: string, ...problem: [value: unknown, allowed: string] | [sentence: string]) {
+    super(problem.length === 1 ? problem[0] : `${option} is ${show(problem[0])}; allowed: ${problem[1]}`)
     this.option = option
   }
 }
@@ -93,7 +96,10 @@ export class TransactionUnconfirmedError extends OpsLedgerError {
   }
 }
 
-/** The database answered and refused these settings: a wrong password, an unknown database or role, no right to connect. */
+/**
+ * The database answered and refused: a wrong password, an unknown database or role, no right to connect, or a role that
+ * lacks a right on the schema. An operator has to help.
+ */
 export class DatabaseRefusedError extends OpsLedgerError {
   readonly code = 'database_refused'
 }

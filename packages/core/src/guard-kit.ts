@@ -11,6 +11,7 @@ export {
   isConflict,
   isConnectionError,
   isShortOfResources,
+  rightsProblem,
   sqlState,
 } from './database/database-error.ts'
 export {

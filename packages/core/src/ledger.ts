@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Kysely } from 'kysely'
 import type { ConnectionSettings } from './database/executor.ts'
+import { assertMayWork, explainRefusals } from './database/inspect-server.ts'
 import { createKyselyExecutor } from './database/kysely-executor.ts'
 import { createOwnExecutor, DEFAULT_CONNECTIONS } from './database/own-executor.ts'
 import { InvalidOptionError, LedgerClosedError } from './errors.ts'
@@ -15,6 +16,8 @@ import {
   connectionSettings,
   DEFAULT_SCHEMA,
 } from './migrate.ts'
+import { migrations } from './migrations/index.ts'
+import type { MigrationSet } from './migrations/migration.ts'
 import { createOperation, type Operation } from './operation/operation.ts'
 import {
   assertDuration,
@@ -133,9 +136,9 @@ export interface Ledger extends Reads {
    */
   prune(options: PruneOptions): Promise<PruneReport>
   /**
-   * Looks at the database and the migrations, and opens the lock session of a guard in `session` mode; says what is
-   * wrong. Operations do it by themselves, but a worker that asks before it takes jobs fails at its start, not with its
-   * first job. Looks again after a failure.
+   * Looks at the database, the migrations and the rights of its role (of a ledger without operations and guards: to
+   * read), and opens the lock session of a guard in `session` mode; says what is wrong. Operations do it by themselves,
+   * but a worker that asks before it takes jobs fails at its start, not with its first job. Looks again after a failure.
    * @throws DatabaseUnavailableError, DatabaseRefusedError, MissingMigrationError, NewerSchemaError,
    * LedgerClosedError; of `@opsledger/dedupe` TransactionPoolerError
    */
@@ -203,15 +206,38 @@ export function createLedger(options: LedgerOptions): Ledger {
   const secrets = assertSecrets(options.secrets ?? [])
 
   const settings = options.kysely === undefined ? connectionSettings(options) : null
-  const executor =
+  const executor = explainRefusals(
     settings === null
       ? createKyselyExecutor(schema, options.kysely!)
-      : createOwnExecutor(schema, settings, connections)
+      : createOwnExecutor(schema, settings, connections),
+  )
   const executions = createExecutions()
   const readiness = createReadiness(schema, executor)
   const checks: (() => Promise<void>)[] = []
   const closers: (() => Promise<void>)[] = []
   let closing: Promise<void> | null = null
+
+  const unlessClosed = async <T>(look: () => Promise<T>): Promise<T> => {
+    if (closing !== null) throw new LedgerClosedError()
+    try {
+      return await look()
+    } catch (error) {
+      // Its connections were closed under it.
+      throw closing === null ? error : new LedgerClosedError()
+    }
+  }
+  /** Enough to read. */
+  const readyToRead = () => unlessClosed(readiness.ready)
+  const used: MigrationSet[] = [migrations]
+  let mayWork: Promise<void> | null = null
+  /** Looked at once, when there is something; and again after a failure. */
+  const assertWorkable = () => {
+    mayWork ??= assertMayWork(executor, schema, used).catch((error) => {
+      mayWork = null
+      throw error
+    })
+    return mayWork
+  }
 
   const runtime: Runtime = {
     schema,
@@ -223,16 +249,17 @@ export function createLedger(options: LedgerOptions): Ledger {
     admissionTimeoutMs,
     settlementTimeoutMs,
     redactor: createRedactor({ secrets: [...secretsOf(settings), ...secrets] }),
-    requireMigrations: readiness.requireMigrations,
-    async ready() {
-      if (closing !== null) throw new LedgerClosedError()
-      try {
-        return await readiness.ready()
-      } catch (error) {
-        // Its connections were closed under it.
-        throw closing === null ? error : new LedgerClosedError()
-      }
+    requireMigrations(set) {
+      readiness.requireMigrations(set)
+      used.push(set)
+      mayWork = null
     },
+    ready: () =>
+      unlessClosed(async () => {
+        const facts = await readiness.ready()
+        await assertWorkable()
+        return facts
+      }),
     onReady: (check) => checks.push(check),
     onClose: (close) => closers.unshift(close),
     isClosed: () => closing !== null,
@@ -269,7 +296,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       guards.add(plan.guard)
       return createOperation(runtime, reporter, plan)
     },
-    ...createReads(executor, runtime.ready),
+    ...createReads(executor, readyToRead),
     async sweep(sweepOptions = {}) {
       assertKnownOptions('sweep', sweepOptions, ['workspaceId', 'deliveryLimitMs'])
       const { workspaceId, deliveryLimitMs = {} } = sweepOptions
@@ -300,7 +327,8 @@ export function createLedger(options: LedgerOptions): Ledger {
       return pruneLedger(executor, schema, strongestGuard(), pruneOptions)
     },
     async ready() {
-      await runtime.ready()
+      const readsOnly = guards.size === 0 && used.length === 1
+      await (readsOnly ? readyToRead() : runtime.ready())
       for (const check of checks) await check()
     },
     async close(closeOptions = {}) {

@@ -22,7 +22,14 @@ function opsledger(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; cli?: string } = {},
 ): Promise<Ended> {
-  const { OPSLEDGER_DATABASE_URL: _, DATABASE_URL: __, NODE_OPTIONS: ___, ...inherited } = process.env
+  // A NODE_PATH would find packages that are installed beside the tests.
+  const {
+    OPSLEDGER_DATABASE_URL: _,
+    DATABASE_URL: __,
+    NODE_OPTIONS: ___,
+    NODE_PATH: ____,
+    ...inherited
+  } = process.env
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
@@ -34,8 +41,8 @@ function opsledger(
 }
 
 let hostFolder: string
-const hostPackage = async (name: string, exports: string, source: string) => {
-  const folder = join(hostFolder, 'node_modules', name)
+const hostPackage = async (name: string, exports: string, source: string, host = hostFolder) => {
+  const folder = join(host, 'node_modules', name)
   await mkdir(folder, { recursive: true })
   await writeFile(
     join(folder, 'package.json'),
@@ -108,6 +115,39 @@ describe('opsledger migrate', () => {
     expect(stderr).toMatch(
       /^opsledger: Schema "opsledger" was migrated by a newer version.*Upgrade the package/,
     )
+  })
+})
+
+describe('a guard that is installed beside it', () => {
+  const database = useDatabase()
+  let withGuard: string
+  beforeAll(async () => {
+    withGuard = await mkdtemp(join(tmpdir(), 'opsledger-guard-'))
+    await hostPackage(
+      '@opsledger/dedupe',
+      './migrations',
+      `export const migrations = { package: 'dedupe', migrations: [] }`,
+      withGuard,
+    )
+  })
+  afterAll(() => rm(withGuard, { recursive: true, force: true }))
+  const hint =
+    '@opsledger/dedupe is installed here and was not named: add --with @opsledger/dedupe to migrate it too.\n'
+
+  test('and was not named is hinted at, on stderr', async () => {
+    const args = ['migrate', '--url', database.url]
+    expect(await opsledger(args, { cwd: withGuard })).toEqual({
+      code: 0,
+      stdout: 'Schema "opsledger": applied core/0001_ledger.\n',
+      stderr: hint,
+    })
+    const printed = await opsledger(['migrate', '--print'], { cwd: withGuard })
+    expect(printed).toEqual({ code: 0, stdout: migrationSql(), stderr: hint })
+  })
+
+  test('and was named is not', async () => {
+    const args = ['migrate', '--url', database.url, '--with', '@opsledger/dedupe']
+    expect(await opsledger(args, { cwd: withGuard })).toMatchObject({ code: 0, stderr: '' })
   })
 })
 
@@ -215,7 +255,7 @@ test.each([
   [
     'a package that is not there',
     ['migrate', '--print', '--with', '@host/absent'],
-    /@host\/absent\/migrations cannot be found from .*Install the package/,
+    /@host\/absent\/migrations cannot be found from .*[^.]\. Install the package/,
   ],
   [
     'a package without that door',

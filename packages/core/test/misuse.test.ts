@@ -20,7 +20,7 @@ const nowhere = () => createLedger({ connection: 'postgres://127.0.0.1:1/none' }
 
 interface Job {
   readonly workspaceId: string
-  readonly tenantId?: string
+  readonly tenantId?: string | null
   readonly type?: string
   readonly fingerprint?: string
   readonly context?: unknown
@@ -32,7 +32,7 @@ const newOperation = (
 ) => {
   const operation = ledger.operation({
     type: job.type ?? 'a.b',
-    scope: ({ workspaceId, tenantId }: Job) => ({ workspaceId, tenantId }),
+    scope: ({ workspaceId, tenantId = null }: Job) => ({ workspaceId, tenantId }),
     fingerprint: ({ fingerprint = 'f' }) => fingerprint,
     context: ({ context = null }) => context,
     handler: ({ counts, signal }) => handler(counts, signal),
@@ -83,23 +83,56 @@ describe('an option that cannot be used', () => {
     ['kysely', { connection, kysely: { transaction() {} } }],
     ['with', { connection, with: [{}] }],
     ['with', { connection, with: '@opsledger/dedupe' }],
-    ['scheme (of migrate)', { connection, scheme: 'ops' }],
   ])('of migrate() is named: %s of %j', async (option, options) => {
     const message = await messageOf(() => migrate(options))
     expect(message.startsWith(`${option} is `)).toBe(true)
     expect(message).toContain('; allowed: ')
   })
 
-  test('of migrationSql() is named', () => {
-    expect(() => migrationSql({ scheme: 'ops' } as object)).toThrow(/^scheme \(of migrationSql\) is /)
+  const closed = { connection: 'postgres://127.0.0.1:1/none' }
+  test.each<[string, (ledger: Ledger) => unknown]>([
+    [
+      'leasMs is not an option of createLedger; did you mean leaseMs?',
+      () => createLedger({ ...closed, leasMs: 1 } as LedgerOptions),
+    ],
+    [
+      'scheme is not an option of migrate; did you mean schema?',
+      () => migrate({ ...closed, scheme: 'ops' } as object),
+    ],
+    [
+      'with_ is not an option of migrationSql; did you mean with?',
+      () => migrationSql({ with_: [] } as object),
+    ],
+    [
+      'verbose is not an option of migrationSql; allowed: schema, with',
+      () => migrationSql({ verbose: true } as object),
+    ],
+    [
+      'workspace is not an option of sweep; did you mean workspaceId?',
+      (ledger) => ledger.sweep({ workspace: 'w' } as object),
+    ],
+    [
+      'runsOlderThenMs is not an option of prune; did you mean runsOlderThanMs?',
+      (ledger) => ledger.prune({ runsOlderThanMs: 1, ...{ runsOlderThenMs: 1 } }),
+    ],
+    [
+      'within is not an option of close; did you mean withinMs?',
+      (ledger) => ledger.close({ within: 1 } as object),
+    ],
+    [
+      'fingreprint is not an option of operation; did you mean fingerprint?',
+      (ledger) => ledger.operation({ fingreprint: () => 'f' } as never),
+    ],
+  ])('that does not exist is named, and so is the one that was meant: %s', async (message, call) => {
+    const ledger = ledgerOf()
+    await expect(async () => call(ledger)).rejects.toThrow(InvalidOptionError)
+    expect(await messageOf(() => call(ledger))).toBe(message)
+    await expect(ledger.ready()).resolves.toBeUndefined()
   })
 
   test.each<[string, (ledger: Ledger) => Promise<unknown>]>([
-    ['workspace (of sweep)', (ledger) => ledger.sweep({ workspace: 'w' } as object)],
     ['workspaceId', (ledger) => ledger.sweep({ workspaceId: '' })],
     ['deliveryLimitMs.a.b', (ledger) => ledger.sweep({ deliveryLimitMs: { 'a.b': -1 } })],
-    ['olderThanMs (of prune)', (ledger) => ledger.prune({ runsOlderThanMs: 1, ...{ olderThanMs: 1 } })],
-    ['within (of close)', (ledger) => ledger.close({ within: 1 } as object)],
     ['withinMs', (ledger) => ledger.close({ withinMs: -1 })],
   ])('of a call is named, and the ledger stays as it is: %s', async (option, call) => {
     const ledger = ledgerOf()

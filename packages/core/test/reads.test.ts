@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { runInNewContext } from 'node:vm'
 import { InvalidOptionError, type Page, type Run } from '@opsledger/core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { useCoreDatabase, useLedgers } from './support/ledger.ts'
@@ -77,10 +78,37 @@ describe('the scope of a read', () => {
     ['list', (scope: never) => ledger().list(scope)],
     ['openRuns', (scope: never) => ledger().openRuns(scope)],
   ])('%s without a usable scope is refused', async (_, read) => {
-    for (const scope of [undefined, {}, { workspaceId: '' }, { workspaceId: 'w', tenantId: '' }]) {
+    for (const scope of [
+      undefined,
+      {},
+      { workspaceId: '' },
+      { workspaceId: 'w', tenantId: '' },
+      { workspaceId: 'scoped', tenantId: undefined },
+      { workspaceId: 'scoped', tenantid: 't1' },
+    ]) {
       await expect(read(scope as never)).rejects.toThrow(InvalidOptionError)
     }
-    await expect(ledger().acrossTenants.list('')).rejects.toThrow(InvalidOptionError)
+  })
+
+  test.each([
+    ['get', (workspaceId: never) => ledger().acrossTenants.get(workspaceId, randomUUID())],
+    ['list', (workspaceId: never) => ledger().acrossTenants.list(workspaceId)],
+    ['openRuns', (workspaceId: never) => ledger().acrossTenants.openRuns(workspaceId)],
+  ])('acrossTenants.%s without a usable workspace is refused', async (_, read) => {
+    for (const workspaceId of [undefined, null, '', 5, { workspaceId: 'scoped' }, 'a\u0000b']) {
+      await expect(read(workspaceId as never)).rejects.toThrow(
+        /^workspaceId is .*; allowed: text of 1 to 200/s,
+      )
+    }
+  })
+
+  test('an id that is not even text is a mistake of the caller', async () => {
+    for (const id of [undefined, null, 5, {}]) {
+      await expect(ledger().get({ workspaceId: 'scoped' }, id as never)).rejects.toThrow(
+        /^runId is .*; allowed: the id of a run$/,
+      )
+      await expect(ledger().acrossTenants.get('scoped', id as never)).rejects.toThrow(InvalidOptionError)
+    }
   })
 })
 
@@ -163,6 +191,81 @@ describe('the filters of a list', () => {
       delivery: null,
       fence: null,
     })
+  })
+})
+
+describe('a filter that cannot be', () => {
+  const scope = { workspaceId: 'filtered', tenantId: 't1' }
+  const readers = (page: never) => {
+    const { list, openRuns, acrossTenants } = ledgerOf()
+    return {
+      list: [() => list(scope, page), () => acrossTenants.list('filtered', page)],
+      openRuns: [() => openRuns(scope, page), () => acrossTenants.openRuns('filtered', page)],
+    }
+  }
+
+  test.each<[object, string]>([
+    [{ tpye: 'a.b' }, 'tpye is not an option of list; did you mean type?'],
+    [{ limt: 5 }, 'limt is not an option of list; did you mean limit?'],
+    [{ createdafter: new Date() }, 'createdafter is not an option of list; did you mean createdAfter?'],
+    [
+      { tenantId: 't2' },
+      'tenantId is not an option of list; allowed: type, status, outcome, reasonCode, deliveryId, createdAfter, createdBefore, limit, cursor',
+    ],
+    [{ type: '' }, 'type is ""; allowed: text of 1 to 255 characters without NUL or lone surrogates'],
+    [{ type: null }, 'type is null; allowed: text'],
+    [{ type: 5 }, 'type is 5; allowed: text'],
+    [{ type: 'a\u0000b' }, 'type is '],
+    [{ reasonCode: ['a'] }, 'reasonCode is a; allowed: text'],
+    [{ deliveryId: 7 }, 'deliveryId is 7; allowed: text'],
+    [{ status: 'done' }, 'status is "done"; allowed: queued, running, retrying, completed'],
+    [{ status: 'toString' }, 'status is "toString"; allowed: queued'],
+    [
+      { outcome: 'faild' },
+      'outcome is "faild"; allowed: pending, succeeded, partially_succeeded, failed, skipped, cancelled',
+    ],
+    [{ outcome: ['failed'] }, 'outcome is failed; allowed: pending'],
+    [
+      { createdAfter: '2020-01-01' },
+      'createdAfter is "2020-01-01"; allowed: a valid Date, in the years 1 to 9999',
+    ],
+    [{ createdBefore: new Date(Number.NaN) }, 'createdBefore is Invalid Date; allowed: a valid Date'],
+    [{ createdBefore: 1_700_000_000_000 }, 'createdBefore is '],
+    [{ createdAfter: new Date(-8.64e15) }, 'createdAfter is '],
+    [{ createdAfter: new Date(8.64e15) }, 'createdAfter is '],
+    [{ cursor: null }, 'cursor is null; allowed: the `nextCursor` of a page'],
+    [{ limit: null }, 'limit is null; allowed: a whole number from 1 to 500'],
+  ])('%j is named, with what is allowed', async (page, message) => {
+    for (const read of readers(page as never).list) {
+      const error = await read().then(
+        () => null,
+        (thrown: Error) => thrown,
+      )
+      expect(error).toBeInstanceOf(InvalidOptionError)
+      expect(error?.message.startsWith(message), error?.message).toBe(true)
+    }
+  })
+
+  test.each<[object, RegExp]>([
+    [{ status: 'queued' }, /^status is not an option of openRuns; allowed: type, limit$/],
+    [{ limt: 1 }, /^limt is not an option of openRuns; did you mean limit\?$/],
+    [{ type: 5 }, /^type is 5; allowed: text/],
+  ])('of openRuns: %j as well', async (page, message) => {
+    for (const read of readers(page as never).openRuns) await expect(read()).rejects.toThrow(message)
+  })
+
+  test('an object is asked for', async () => {
+    for (const read of [...readers('x' as never).list, ...readers(null as never).openRuns])
+      await expect(read()).rejects.toThrow(/^options of (list|openRuns) is /)
+  })
+
+  test('dates of other realms, and the first and the last that Postgres reads, are taken', async () => {
+    const { list } = ledgerOf()
+    const foreign = runInNewContext('new Date(0)') as Date
+    const first = new Date('0001-01-01T00:00:00Z')
+    const last = new Date('9999-12-31T23:59:59.999Z')
+    await list(scope, { createdAfter: foreign })
+    await list(scope, { createdAfter: first, createdBefore: last })
   })
 })
 

@@ -4,15 +4,16 @@ import { exactDelivery, isLastAttempt } from '../src/run/delivery.ts'
 import { exactScope } from '../src/run/scope.ts'
 
 describe('a scope', () => {
-  test('is exact: without a tenant it is the workspace itself, and nothing else is kept', () => {
-    expect(exactScope({ workspaceId: 'w1' })).toEqual({ workspaceId: 'w1', tenantId: null })
-    expect(exactScope({ workspaceId: 'w1', tenantId: undefined })).toEqual({
-      workspaceId: 'w1',
-      tenantId: null,
-    })
+  test('is exact: without a tenant it is the workspace itself, and nothing else belongs to it', () => {
+    const own = { workspaceId: 'w1', tenantId: null }
+    expect(exactScope({ workspaceId: 'w1' })).toEqual(own)
+    expect(exactScope(own)).toEqual(own)
+    expect(() => exactScope({ workspaceId: 'w1', tenantId: undefined })).toThrow(
+      /^scope\.tenantId is undefined/,
+    )
     const wide = { workspaceId: 'w1', tenantId: 't1', more: 1 }
     expect(exactScope(wide)).toEqual({ workspaceId: 'w1', tenantId: 't1' })
-    expect(Object.isFrozen(exactScope(wide))).toBe(true)
+    expect(Object.isFrozen(exactScope(own))).toBe(true)
   })
 
   test('takes ids of 200 characters, and every character that Postgres can store', () => {

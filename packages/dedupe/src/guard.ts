@@ -1,4 +1,4 @@
-import { InvalidOptionError, type JobIdentity, type Ledger } from '@opsledger/core'
+import { InvalidOptionError, type JobIdentity, type Ledger, type Run } from '@opsledger/core'
 import {
   assertDuration,
   assertKnownOptions,
@@ -57,10 +57,16 @@ export interface DedupeGuard extends Guard {
    * record. The ledger's own operations take a guard as an option and are what most hosts want.
    */
   protect<P, R>(options: ProtectOptions<P, R>): Protected<P, R>
-  /** Who holds this work, since when, until when, and why. Only ever of the scope it is asked for. */
-  explain(job: JobIdentity): Promise<Explanation>
-  /** Ends the cooldown of this work now; answers with how many there were. Never touches a running execution. */
-  release(job: JobIdentity): Promise<number>
+  /**
+   * Who holds this work, since when, until when, and why. Only ever of the scope it is asked for: `job` is what
+   * `identify` or `jobIdentity` returned, or a run.
+   */
+  explain(job: JobIdentity | Run): Promise<Explanation>
+  /**
+   * Ends the cooldown of this work, or of this run's, now; answers with how many there were. Never touches a running
+   * execution.
+   */
+  release(job: JobIdentity | Run): Promise<number>
 }
 
 /**
@@ -107,9 +113,13 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
   const settleUnrecorded = createSettler(runtime, send, orphans.keep)
   const admit = createAdmission(runtime, registry, session, orphans)
 
-  const identityArgs = (job: JobIdentity) => {
+  const identityArgs = (job: JobIdentity | Run) => {
     if (typeof job?.identity !== 'string' || typeof job.workKey !== 'string') {
-      throw new InvalidOptionError('job', job, "what an operation's `identify`, or `jobIdentity`, returned")
+      throw new InvalidOptionError(
+        'job',
+        job,
+        "what an operation's `identify`, or `jobIdentity`, returned; or a run",
+      )
     }
     return [job.identity, job.workKey]
   }

@@ -11,6 +11,7 @@ import {
   parseAnswer,
   pause,
   publish,
+  rightsProblem,
 } from '@opsledger/core/guard'
 import pg from 'pg'
 import { isTransactionPooled } from './detect-pooler.ts'
@@ -256,7 +257,7 @@ export function createLockSession({
         return { answer: parseAnswer(rows), era: sentIn }
       } catch (error) {
         if (isConnectionError(error)) drop(on)
-        throw error
+        throw rightsProblem(error, name)
       }
     },
     hold(fence, key, heldIn) {

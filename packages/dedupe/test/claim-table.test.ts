@@ -76,12 +76,7 @@ function mutants(): Mutant[] {
       name: 'forgets the cooldown',
       cell: 'cooling meets new',
       of: 'admit',
-      edits: [
-        [
-          "elsif v_cooling then",
-          'elsif false then',
-        ],
-      ],
+      edits: [['elsif v_cooling then', 'elsif false then']],
     },
     {
       name: 'takes what a live lease holds',

@@ -227,6 +227,8 @@ function foresee(system: System, model: Model, { worker, delivery }: Ask): Attem
   if (model.ended.has(delivery)) return 'already_terminal'
   if (model.holder !== null && !system.expired.has(model.holder.claim.workerId)) return model.holder
   if (model.isCooling) return 'cooldown'
+  const hasEnded = model.status === 'completed' && model.outcome !== 'failed'
+  if (hasEnded && model.attempts.some((attempt) => attempt.delivery === delivery)) return 'already_terminal'
   return 'admitted'
 }
 

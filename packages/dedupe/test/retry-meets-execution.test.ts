@@ -78,7 +78,7 @@ describe.each(Object.entries(runIds))('a retry that meets another delivery of it
 describe('a retry that comes when another delivery has ended its run', () => {
   const options = { cooldownMs: 0 }
 
-  it.each(['without a run id', 'under one run id'] as const)(
+  it.each(['without a run id', 'under one run id', 'under two run ids'] as const)(
     'has nothing more to do, also without a cooldown (%s)',
     async (name) => {
       const { worker, one, finish } = await meet(`ended ${name}`, { ids: runIds[name](), options })

@@ -23,15 +23,16 @@ const CONNECTION_CODES = new Set([
 const CONNECTION_MESSAGES =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|not queryable|Client was closed|server closed the connection/i
 const CONFLICT_STATES = new Set(['40001', '40P01', '55P03', '23505', '57014'])
-const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', '42501'])
+const LACKS_RIGHT = '42501'
+const REFUSAL_STATES = new Set(['28000', '28P01', '3D000', LACKS_RIGHT])
 
-/** The `code` of what was thrown: a SQLSTATE, or a word of Node's such as `ECONNRESET`; null without one. */
 /**
  * The server cannot write just now: its disk is full, its configuration or its storage fails, or it is a standby. (Not
  * 53200, which a lock table that is too small raises for ever, and 53300, which is about connections.)
  */
 const RESOURCE_STATES = new Set(['53100', '53400', '58030', '25006'])
 
+/** The `code` of what was thrown: a SQLSTATE, or a word of Node's such as `ECONNRESET`; null without one. */
 export function sqlState(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' ? code : null
@@ -79,6 +80,11 @@ export function connectionProblem(error: unknown, settings: ConnectionSettings |
   const why = error instanceof Error ? error.message || (sqlState(error) ?? error.name) : 'unknown error'
   const code = sqlState(error)
   const suffix = code === null || why.includes(code) ? '' : ` (${code})`
+  if (code === LACKS_RIGHT) {
+    return new DatabaseRefusedError(`Postgres at ${where} refused: ${why}${suffix}. ${WHAT_TO_GRANT}`, {
+      cause: error,
+    })
+  }
   if (code !== null && REFUSAL_STATES.has(code)) {
     return new DatabaseRefusedError(
       `Postgres at ${where} refused the connection: ${why}${suffix}. Check user, password and database name.`,
@@ -92,6 +98,22 @@ export function connectionProblem(error: unknown, settings: ConnectionSettings |
     )
   }
   return error instanceof Error ? error : new DatabaseUnavailableError(`Postgres at ${where}: ${why}`)
+}
+
+/** The end of what is said of a role that lacks a right. */
+export const WHAT_TO_GRANT = 'docs/operating.md, "Rights", has the grants that a role needs, to copy.'
+
+/**
+ * What an operator has to grant is refused as what an operator has to mend, with what Postgres said and what it was asked
+ * for; any other error as it is.
+ */
+export function rightsProblem(error: unknown, asked: string): unknown {
+  if (sqlState(error) !== LACKS_RIGHT) return error
+  const said = (error as Error).message
+  return new DatabaseRefusedError(
+    `The role lacks a right for ${asked}: ${said} (${LACKS_RIGHT}). ${WHAT_TO_GRANT}`,
+    { cause: error },
+  )
 }
 
 /** Host, port, database and user, for messages; never the password, and no text that could hold it. */

@@ -169,7 +169,10 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>, ledger: Led
 function assertGuard(guard: Guard, ledger: Ledger): void {
   const allowed = 'a guard that was made for this ledger, such as `createGuard(ledger)`'
   if (typeof guard?.admit !== 'function') throw new InvalidOptionError('guard', guard, allowed)
-  if (guard.ledger !== ledger) throw new InvalidOptionError('guard', 'of another ledger', allowed)
+  if (guard.ledger !== ledger) {
+    const problem = 'guard was made for another ledger; make one for this ledger, such as createGuard(ledger)'
+    throw new InvalidOptionError('guard', problem)
+  }
 }
 
 /**

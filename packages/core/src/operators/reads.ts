@@ -1,12 +1,38 @@
+import { types } from 'node:util'
 import { type SelectQueryBuilder, sql } from 'kysely'
 import { validate } from 'uuid'
+import { rightsProblem } from '../database/database-error.ts'
 import type { Executor, LedgerTables } from '../database/executor.ts'
 import { InvalidOptionError } from '../errors.ts'
+import { assertKnownOptions } from '../known-options.ts'
 import { type Run, type RunOutcome, type RunRow, type RunStatus, runFromRow } from '../run/run.ts'
-import { exactScope, type Scope } from '../run/scope.ts'
+import { assertText, exactScope, MAX_SCOPE_ID_LENGTH, type Scope } from '../run/scope.ts'
 
 const DEFAULT_PAGE_SIZE = 50
 const MAX_PAGE_SIZE = 500
+/** As long as the longest of them, the id of a delivery. */
+const MAX_FILTER_LENGTH = 255
+
+const STATUSES: Record<RunStatus, true> = { queued: true, running: true, retrying: true, completed: true }
+const OUTCOMES: Record<RunOutcome, true> = {
+  pending: true,
+  succeeded: true,
+  partially_succeeded: true,
+  failed: true,
+  skipped: true,
+  cancelled: true,
+}
+const LIST_OPTIONS: Record<keyof Page, true> = {
+  type: true,
+  status: true,
+  outcome: true,
+  reasonCode: true,
+  deliveryId: true,
+  createdAfter: true,
+  createdBefore: true,
+  limit: true,
+  cursor: true,
+}
 
 /**
  * All that is given must hold. Scope and time, type and time, delivery and open runs have an index; the other fields
@@ -43,12 +69,13 @@ export interface RunPage {
 
 /**
  * What operators ask. A scope without a tenant sees the workspace's own (system) runs; `acrossTenants` is the door to
- * every tenant of the workspace. A run of another scope is not found.
+ * every tenant of the workspace. A run of another scope is not found. A misspelt scope or filter would show what nobody
+ * asked for: all of them throw InvalidOptionError for names they do not know and for values that cannot be.
  */
 export interface Reads {
   /** Null when the scope has no such run, and for what is no UUID. */
   get(scope: Scope, runId: string): Promise<Run | null>
-  /** Newest first. @throws InvalidOptionError for a `limit` or a `cursor` that cannot be */
+  /** Newest first. */
   list(scope: Scope, page?: Page): Promise<RunPage>
   /** Runs that have not ended: queued, running, retrying. Newest first, 50 unless `limit` says otherwise, no further pages. */
   openRuns(scope: Scope, page?: Pick<Page, 'limit' | 'type'>): Promise<Run[]>
@@ -79,17 +106,27 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
     // All of them are null; but only when it is said does the planner know that the index is in the right order.
     return query.where('tenant_id', 'is', null).orderBy('tenant_id', 'desc')
   }
-  const inWorkspace = (workspaceId: string): Query =>
-    runs().where('workspace_id', '=', exactScope({ workspaceId }).workspaceId)
+  const inWorkspace = (workspaceId: string): Query => {
+    assertText('workspaceId', workspaceId, MAX_SCOPE_ID_LENGTH)
+    return runs().where('workspace_id', '=', workspaceId)
+  }
+
+  const rowsOf = (query: Query) =>
+    query.execute().catch((error) => {
+      throw rightsProblem(error, 'reading runs')
+    })
 
   const get = async (query: Query, runId: string): Promise<Run | null> => {
+    if (typeof runId !== 'string') throw new InvalidOptionError('runId', runId, 'the id of a run')
     await ready()
     if (!validate(runId)) return null
-    const row = await query.where('id', '=', runId).executeTakeFirst()
+    const [row] = await rowsOf(query.where('id', '=', runId))
     return row === undefined ? null : runOf(row)
   }
 
   const list = async (query: Query, page: Page = {}): Promise<RunPage> => {
+    assertKnownOptions('list', page, Object.keys(LIST_OPTIONS))
+    assertFilter(page)
     const limit = pageSize(page.limit)
     const from = page.cursor === undefined ? null : parseCursor(page.cursor)
     await ready()
@@ -100,11 +137,12 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
         sql<boolean>`(created_at, id) < (${createdAt}::timestamp at time zone 'utc', ${id}::uuid)`,
       )
     }
-    const rows = await filtered
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(limit + 1)
-      .execute()
+    const rows = await rowsOf(
+      filtered
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit + 1),
+    )
     const shown = rows.slice(0, limit)
     const last = shown.at(-1)
     return {
@@ -114,14 +152,17 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
   }
 
   const openRuns = async (query: Query, page: Pick<Page, 'limit' | 'type'> = {}): Promise<Run[]> => {
+    assertKnownOptions('openRuns', page, ['type', 'limit'])
+    assertFilter(page)
     const limit = pageSize(page.limit)
     await ready()
-    const rows = await filter(query, { type: page.type })
-      .where('completed_at', 'is', null)
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(limit)
-      .execute()
+    const rows = await rowsOf(
+      filter(query, { type: page.type })
+        .where('completed_at', 'is', null)
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit),
+    )
     return rows.map(runOf)
   }
 
@@ -134,6 +175,32 @@ export function createReads(executor: Executor, ready: () => Promise<unknown>): 
       list: async (workspaceId, page) => list(inWorkspace(workspaceId), page),
       openRuns: async (workspaceId, page) => openRuns(inWorkspace(workspaceId), page),
     },
+  }
+}
+
+/** @throws InvalidOptionError for what Postgres would refuse, and for what no run can have */
+function assertFilter(filter: RunFilter): void {
+  for (const name of ['type', 'reasonCode', 'deliveryId'] as const) {
+    if (filter[name] !== undefined) assertText(name, filter[name], MAX_FILTER_LENGTH)
+  }
+  for (const [name, known] of [
+    ['status', STATUSES],
+    ['outcome', OUTCOMES],
+  ] as const) {
+    const value: unknown = filter[name]
+    const names = Object.keys(known)
+    if (value !== undefined && !names.includes(value as string)) {
+      throw new InvalidOptionError(name, value, names.join(', '))
+    }
+  }
+  for (const name of ['createdAfter', 'createdBefore'] as const) {
+    const value: unknown = filter[name]
+    if (value === undefined) continue
+    // Years that Postgres reads as JavaScript writes them.
+    const year = types.isDate(value) ? value.getUTCFullYear() : Number.NaN
+    if (!(year >= 1 && year <= 9999)) {
+      throw new InvalidOptionError(name, value, 'a valid Date, in the years 1 to 9999')
+    }
   }
 }
 

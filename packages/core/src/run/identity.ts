@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { validate } from 'uuid'
 import { InvalidOptionError, MissingIdentityError } from '../errors.ts'
-import type { ExactScope } from './scope.ts'
+import { type ExactScope, exactScope } from './scope.ts'
 
 /**
  * What a job is, computed once from its payload and frozen: a handler that changes its input cannot become another
@@ -30,10 +30,12 @@ export interface IdentityParts {
 
 /**
  * @throws MissingIdentityError when neither a run id nor a fingerprint says which work this is
- * @throws InvalidOptionError when the run id is not a UUID
+ * @throws InvalidOptionError when the run id is not a UUID, or the scope is none
  */
 export function jobIdentity(parts: IdentityParts): JobIdentity {
-  const { scope, type } = parts
+  const { type } = parts
+  // A digest takes anything, and an undefined tenant as none.
+  const scope = exactScope(parts.scope)
   const isSystem = parts.isSystem ?? false
   const runId = parts.runId ?? null
   const fingerprint = isSystem ? null : (parts.fingerprint ?? null)

@@ -1,8 +1,14 @@
 import { InvalidOptionError } from '../errors.ts'
+import { nearest } from '../known-options.ts'
 
 /** Whose work it is. A run without a tenant is a workspace-level (system) run. */
 export interface Scope {
   readonly workspaceId: string
+  /**
+   * Absent or null: the workspace's own work, which is no tenant's. Present and `undefined`, it is refused: a payload
+   * that lost its tenant would become one work for all tenants. (The type says so too under
+   * `exactOptionalPropertyTypes`.) Where a payload may do without, write `tenantId ?? null`.
+   */
   readonly tenantId?: string | null
 }
 
@@ -15,15 +21,31 @@ export interface ExactScope {
 /** Scope ids are index keys: longer than any UUID, slug or ARN-like id, shorter than what an index entry holds. */
 export const MAX_SCOPE_ID_LENGTH = 200
 
-/** @throws InvalidOptionError when a part is missing, empty, too long, or cannot be stored as text */
+const SCOPE_KEYS = ['workspaceId', 'tenantId'] as const satisfies readonly (keyof Scope)[]
+
+/**
+ * @throws InvalidOptionError when a part is missing, empty, too long, or cannot be stored as text; for a tenant that is
+ * named and undefined; and for a key that looks like a misspelt one of these. Other keys are let be: a payload may be its
+ * own scope
+ */
 export function exactScope(scope: Scope): ExactScope {
   if (typeof scope !== 'object' || scope === null) {
     throw new InvalidOptionError('scope', scope, '{ workspaceId, tenantId? }')
   }
-  const tenantId = scope.tenantId ?? null
-  assertText('scope.workspaceId', scope.workspaceId, MAX_SCOPE_ID_LENGTH)
-  if (tenantId !== null) assertText('scope.tenantId', tenantId, MAX_SCOPE_ID_LENGTH)
-  return Object.freeze({ workspaceId: scope.workspaceId, tenantId })
+  for (const key of Object.keys(scope)) {
+    const meant = nearest(key, SCOPE_KEYS)
+    if (meant === undefined || meant === key || meant in scope) continue
+    const option = `scope.${key}`
+    throw new InvalidOptionError(option, `${option} is not a key of a scope; did you mean ${meant}?`)
+  }
+  const { workspaceId, tenantId } = scope
+  assertText('scope.workspaceId', workspaceId, MAX_SCOPE_ID_LENGTH)
+  if (tenantId === undefined && 'tenantId' in scope) {
+    const allowed = "the id of a tenant; null, or no such key, for the workspace's own work"
+    throw new InvalidOptionError('scope.tenantId', tenantId, allowed)
+  }
+  if (tenantId != null) assertText('scope.tenantId', tenantId, MAX_SCOPE_ID_LENGTH)
+  return Object.freeze({ workspaceId, tenantId: tenantId ?? null })
 }
 
 /** @throws InvalidOptionError unless the value is text that Postgres can store in a key */

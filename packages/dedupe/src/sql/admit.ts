@@ -81,13 +81,14 @@ begin${transactionRules}
       select q.target, q.work, q.got, q.run as request, q.records_run, q.live_fences, q.orphan_fence,
         named.id as named_id, named.status as named_status, named.fence as named_fence,
         named.identity as named_identity, named.work_key as named_work_key, named.is_of_scope,
-        named.has_history,
+        named.has_history, named.canonical_id as named_canonical_id,
         open.id as open_id, open.status as open_status, open.fence as open_fence, open.identity as open_identity,
         lost.identity as lost_identity, c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id, other.is_at_it
       from unnest(v_asks, v_target, v_work, v_got)
         as q(run, records_run, live_fences, orphan_fence, target, work, got)
       left join lateral (
         select r.id, r.status, r.fence, r.identity, r.work_key, r.attempt_history is not null as has_history,
+          r.canonical_run_id as canonical_id,
           (r.workspace_id, r.type) = ((q.run).workspace_id, (q.run).type)
             and r.tenant_id is not distinct from (q.run).tenant_id as is_of_scope
         from ${s}.operation_run r where q.records_run and r.id = (q.run).run_id) as named on true
@@ -160,8 +161,9 @@ begin${transactionRules}
         if seen.ended_id is null and seen.has_history then
           seen.ended_id := ${s}.ended_in_history(seen.named_id, (seen.request).delivery_id, v_cooling);
         elsif seen.ended_id is null and seen.records_run and seen.open_id is null and not v_cooling
-          and (seen.claim).run_id is not null then
-          seen.ended_id := ${s}.ended_in_history((seen.claim).run_id, (seen.request).delivery_id, false);
+          and seen.cooling_identity is null and coalesce(seen.named_canonical_id, (seen.claim).run_id) is not null then
+          seen.ended_id := ${s}.ended_in_history(
+            coalesce(seen.named_canonical_id, (seen.claim).run_id), (seen.request).delivery_id, false);
         end if;
         if seen.ended_id is not null then
           v_verdict := 'already_terminal';

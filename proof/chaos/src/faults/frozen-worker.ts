@@ -4,7 +4,6 @@ import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Interruption, Worker } from '../arena/crew.ts'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
-import type { Nanos } from '../arena/journal.ts'
 import type { Job, Phase } from '../arena/messages.ts'
 import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
@@ -23,12 +22,6 @@ const HANDLER_MS = { short: 200, long: 4_500 }
 const MAX_BEYOND_LEASE_MS = 1_000
 /** Most wake up just when their lease has run out, in ms: when others are about to retire it. */
 const MAX_AFTER_EXPIRY_MS = 60
-/**
- * In lease mode a worker that wakes up after its lease looks whether its work was taken, for at most a fifth of the
- * lease, and stops it; the rest is for a machine on which several wake up at once. In ms.
- */
-const STOPS_WITHIN_MS = 1_000
-
 /** SIGSTOP until the lease is over, then SIGCONT: the worker goes on as if nothing had happened. */
 export const frozenWorker: Fault = {
   name: 'frozen-worker',
@@ -38,6 +31,7 @@ export const frozenWorker: Fault = {
     const rulings: Ruling[] = []
     const complaints: string[] = []
     const frozen: Record<ExclusionMode, number> = { session: 0, lease: 0 }
+    const stops: number[] = []
     let lateWrites = 0
     for (let round = 0; frozen.session + frozen.lease < trial.injections; round++) {
       const random = trial.random.fork(`round ${round}`)
@@ -69,6 +63,7 @@ export const frozenWorker: Fault = {
         if (!late.isRefused)
           complaints.push(`the late write of fence ${late.fence} was answered ${late.answer}`)
       }
+      stops.push(...stopsIn(ruling, ofLeaseMode))
       const sections = rulings.reduce((sum, one) => sum + one.sections.length, 0)
       trial.say(`${frozen.session + frozen.lease} freezes, ${sections} sections`)
     }
@@ -77,6 +72,9 @@ export const frozenWorker: Fault = {
       'freezes in session mode, no overlap allowed': frozen.session,
       'freezes in lease mode': frozen.lease,
       'late writes in lease mode, each refused with a typed answer': lateWrites,
+      'lease mode, from waking up to the end of what was taken meanwhile, longest in ms': Math.round(
+        Math.max(0, ...stops),
+      ),
     }
     return { injections: frozen.session + frozen.lease, rulings, figures, complaints }
   },
@@ -143,35 +141,41 @@ async function leasesTakenTooEarly(pool: pg.Pool): Promise<string[]> {
   return rows.map(({ id, early }) => `the lease ${id} was retired ${early} before it had run out`)
 }
 
-/** Whether the older of the two is the attempt of a worker that was frozen then, and let go soon after it woke up. */
+/** Whether the older of the two is the attempt of a worker that was frozen when the newer one began. */
 function isOfFrozen(one: Section, other: Section, interruptions: readonly Interruption[]): boolean {
   const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
   return interruptions.some(
     ({ pid, kind, from, until }) =>
-      pid === older.pid &&
-      kind === 'frozen' &&
-      until !== null &&
-      newer.startedAt > from &&
-      newer.startedAt < until + grace &&
-      older.endedAt !== null &&
-      older.endedAt < until + grace,
+      pid === older.pid && kind === 'frozen' && until !== null && newer.startedAt > from,
   )
 }
-const grace: Nanos = BigInt(STOPS_WITHIN_MS) * 1_000_000n
+
+/** How long after it woke up a worker of lease mode let go of what had been taken from it meanwhile, in ms. */
+function stopsIn({ sections }: Ruling, interruptions: readonly Interruption[]): number[] {
+  return lateIn(sections).flatMap(({ pid, endedAt }) => {
+    const last = interruptions.findLast(
+      (one) => one.pid === pid && one.until !== null && one.until < endedAt!,
+    )
+    return last === undefined ? [] : [Number(endedAt! - last.until!) / 1_000_000]
+  })
+}
 
 /** Attempts that were still under way when the next attempt of the same work began: what they write comes too late. */
+function lateIn(sections: readonly Section[]): Section[] {
+  const byWork = Map.groupBy(sections, (section) => section.work)
+  return sections.filter(
+    ({ work, fence, endedAt }) =>
+      endedAt !== null && byWork.get(work)!.some((other) => other.fence > fence && other.startedAt < endedAt),
+  )
+}
+
 function lateWritesIn({ sections, answers }: Ruling) {
   const answerOf = new Map(
     answers.flatMap(({ answer }) => (answer.kind === 'executed' ? [[answer.fence, answer] as const] : [])),
   )
-  const byWork = Map.groupBy(sections, (section) => section.work)
-  return sections.flatMap((section) => {
-    const isTaken = byWork
-      .get(section.work)!
-      .some(({ fence, startedAt }) => fence > section.fence && startedAt < section.endedAt!)
-    if (!isTaken) return []
-    const answer = answerOf.get(section.fence)
+  return lateIn(sections).map(({ fence }) => {
+    const answer = answerOf.get(fence)
     const isRefused = answer?.settlement === 'superseded' || answer?.isHandedBack === true
-    return [{ fence: section.fence, isRefused, answer: answer?.settlement ?? 'nothing' }]
+    return { fence, isRefused, answer: answer?.settlement ?? 'nothing' }
   })
 }
