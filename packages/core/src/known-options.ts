@@ -15,7 +15,7 @@ export function assertKnownOptions(of: string, options: object, known: readonly 
 }
 
 /** The end of a message about a name that is not known: the name that was meant, else all there are. */
-export function suggest(name: string, known: readonly string[]): string {
+function suggest(name: string, known: readonly string[]): string {
   const meant = nearest(name, known)
   return meant === undefined ? `allowed: ${known.join(', ')}` : `did you mean ${meant}?`
 }

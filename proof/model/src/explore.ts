@@ -1,5 +1,5 @@
 /** Visits every reachable state once, breadth first, and says whether progress stays possible from each of them. */
-import { type Invariant, MODES, type Mode, Violation } from './rules.ts'
+import { type Invariant, type Mode, Violation } from './rules.ts'
 import { initialState, STATE_SIZE, type State, swapWorkers } from './state.ts'
 import { createSteps, isAtRest, isExcludedOverlap, type Kind, type System } from './steps.ts'
 
@@ -265,5 +265,3 @@ function sameBytes(a: State, b: State): boolean {
   for (let i = 0; i < STATE_SIZE; i++) if (a[i] !== b[i]) return false
   return true
 }
-
-export { MODES }

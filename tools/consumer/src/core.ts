@@ -6,7 +6,6 @@ import {
   migrate,
   migrationSql,
   type Operation,
-  OpsLedgerError,
   type Run,
   type Verdict,
 } from '@opsledger/core'

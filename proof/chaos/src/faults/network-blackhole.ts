@@ -37,7 +37,7 @@ const AGAIN_HANDLER_MS = 20
  * What the lock session asks of the server: keepalives after 5 s and every 2 s, and an end when nothing was
  * acknowledged for 10 s. The probe that finds this out is the one after 11 s. The rest is for a busy machine.
  */
-export const LOCK_FREE_WITHIN_MS = 12_500
+const LOCK_FREE_WITHIN_MS = 12_500
 /** A handler hears of it before the lease runs out; a busy machine may be late, and the judge looks at who was first. */
 const ABORT_WITHIN_MS = CHAOS_LEASE_MS + 500
 /** Twice the documented time: who has not got it by then never will. */
