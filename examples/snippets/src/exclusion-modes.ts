@@ -5,6 +5,8 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import './migrated.ts'
 
+const log = (error: Error) => console.error(error)
+
 async function direct() {
   // #region direct
   const ledger = createLedger({ connection: process.env.DATABASE_URL })
@@ -25,6 +27,8 @@ async function pooled() {
 async function kysely() {
   // #region kysely
   const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 12 })
+  pool.on('error', log)
+  pool.on('connect', (client) => client.on('error', log))
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   const ledger = createLedger({ kysely: db })
   const guard = createGuard(ledger) // 'lease'
