@@ -14,7 +14,7 @@ export interface Options {
 export const USAGE = `pnpm chaos [options]
 
   --seed N        chooses the faults; the same seed chooses the same ones (default: a new one, printed)
-  --long          as many injections as docs/chaos.md shows, instead of the short form
+  --long          as many injections as docs/faults.md shows, instead of the short form
   --only a,b      only these faults (with --mutants: only these mutants)
   --json FILE     writes the results there
   --url URL       your own Postgres instead of an embedded one; faults that restart it or fill its disk are skipped

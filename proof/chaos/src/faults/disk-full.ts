@@ -64,7 +64,7 @@ export const diskFull: Fault = {
       const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), mayGiveUp: true })
       // An admission that is refused with the server's own words is what is to be seen here.
       const violations = ruling.violations.filter(
-        ({ guarantee, what }) => guarantee !== 'G6' || !NO_SPACE.test(what),
+        ({ guarantee, what }) => guarantee !== 'G6' || !(what.includes(' met ') && NO_SPACE.test(what)),
       )
       rulings.push({ ...ruling, violations })
       complaints.push(...notSettledLater(ruling, evidence))

@@ -141,12 +141,21 @@ async function leasesTakenTooEarly(pool: pg.Pool): Promise<string[]> {
   return rows.map(({ id, early }) => `the lease ${id} was retired ${early} before it had run out`)
 }
 
+/** A worker of lease mode that wakes up looks whether its work was taken, and lets go of it, within a lease. */
+const LETS_GO_WITHIN = BigInt(CHAOS_LEASE_MS) * 1_000_000n
+
 /** Whether the older of the two is the attempt of a worker that was frozen when the newer one began. */
 function isOfFrozen(one: Section, other: Section, interruptions: readonly Interruption[]): boolean {
   const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
   return interruptions.some(
     ({ pid, kind, from, until }) =>
-      pid === older.pid && kind === 'frozen' && until !== null && newer.startedAt > from,
+      pid === older.pid &&
+      kind === 'frozen' &&
+      until !== null &&
+      newer.startedAt > from &&
+      older.startedAt < until + LETS_GO_WITHIN &&
+      older.endedAt !== null &&
+      older.endedAt < until + LETS_GO_WITHIN,
   )
 }
 

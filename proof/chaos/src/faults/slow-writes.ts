@@ -21,8 +21,8 @@ const STALL_MS = 120
  */
 export const slowWrites: Fault = {
   name: 'slow-writes',
-  title: 'the claim rows are written slowly (a trigger stalls each write)',
-  injections: { short: 250, long: 5_000 },
+  title: 'claim rows are written slowly (a trigger stalls one write in four)',
+  injections: { short: 120, long: 2_000 },
   async run(trial) {
     const rulings: Ruling[] = []
     const complaints: string[] = []
@@ -93,8 +93,10 @@ async function stallClaims(pool: pg.Pool): Promise<void> {
     create sequence stalled_writes;
     create function stall() returns trigger language plpgsql as $$
     begin
-      perform nextval('public.stalled_writes');
-      if random() < 0.25 then perform pg_sleep(${STALL_MS / 1_000}); end if;
+      if random() < 0.25 then
+        perform nextval('public.stalled_writes');
+        perform pg_sleep(${STALL_MS / 1_000});
+      end if;
       return new;
     end $$;
     create trigger stall before insert or update on opsledger.job_claim for each row execute function stall()`)

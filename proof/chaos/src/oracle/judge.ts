@@ -41,7 +41,8 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
   const violations: Violation[] = []
   const against = (guarantee: Guarantee, what: string) => violations.push({ guarantee, what })
 
-  const settled = settledFences(evidence, answers)
+  const runOfFence = new Map(told.map((section) => [section.fence, section.runId]))
+  const settled = settledFences(evidence, answers, runOfFence)
   const sections = rules.settlesInHandler
     ? told.map((section) => endedUnseen(section, settled, evidence))
     : told
@@ -91,7 +92,6 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
   }
 
   // G4: a run shows the attempt with the highest fence that settled, and only its numbers
-  const runOfFence = new Map(sections.map((section) => [section.fence, section.runId]))
   const highest = new Map<string, number>()
   for (const fence of settled) {
     const runId = runOfFence.get(fence)
@@ -155,7 +155,13 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
     if (answer.kind !== 'skipped') return
     const group = byWork.get(work) ?? []
     if (answer.reason === 'already_terminal') {
-      const own = group.some((section) => section.deliveryId === deliveryId && settled.has(section.fence))
+      // Its own attempt ended the run; or it had one that a kill cut off, maybe before its handler began, and another did.
+      const wasKilled = crew.interruptions.some(({ kind }) => kind === 'killed')
+      const own = group.some(
+        (section) =>
+          settled.has(section.fence) &&
+          (section.deliveryId === deliveryId || (wasKilled && section.runId === answer.runId)),
+      )
       if (!own) against('G5', `${deliveryId} was discarded as ended, and never settled`)
     } else if (
       answer.reason === 'overlap' ||
@@ -211,7 +217,9 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
 }
 
 function endedUnseen(section: Section, settled: ReadonlySet<number>, { ledger }: Evidence): Section {
-  if (section.ending !== null || !settled.has(section.fence)) return section
+  // Cut off after the commit, or told that nobody knows of it.
+  const isUnseen = section.ending === null || section.ending === 'stopped'
+  if (!isUnseen || !settled.has(section.fence)) return section
   const counts = ledger.runs.find((run) => run.fence === section.fence)?.counts ?? null
   return { ...section, ending: 'returned', counts }
 }
@@ -226,17 +234,23 @@ function isEnd(answer: Answered['answer']): boolean {
 }
 
 /** Fences whose settlement is in the tables: as the run's result, or in its history other than as lost. */
-function settledFences({ ledger }: Evidence, answers: readonly Answered[]): Set<number> {
+function settledFences(
+  { ledger }: Evidence,
+  answers: readonly Answered[],
+  runOfFence: ReadonlyMap<number, string>,
+): Set<number> {
   const fences = new Set<number>()
   for (const run of ledger.runs) {
     if (run.fence !== null && run.status === 'completed' && !isLost(run.reasonCode)) fences.add(run.fence)
     for (const past of run.history) if (past.outcome !== 'lost') fences.add(past.fence)
   }
-  // The history keeps the newest twenty: older settlements are only in the answers.
-  const full = new Set(ledger.runs.filter((run) => run.history.length >= 20).map((run) => run.id))
-  if (full.size > 0) {
+  // The history keeps the newest twenty: of such a run older settlements are only in the answers.
+  for (const run of ledger.runs) {
+    if (run.history.length < 20) continue
+    const oldest = Math.min(...run.history.map((past) => past.fence))
     for (const { answer } of answers) {
-      if (answer.kind === 'executed' && answer.settlement === 'settled') fences.add(answer.fence)
+      if (answer.kind !== 'executed' || answer.settlement !== 'settled' || answer.fence >= oldest) continue
+      if (runOfFence.get(answer.fence) === run.id) fences.add(answer.fence)
     }
   }
   return fences

@@ -37,6 +37,7 @@ export function reportOf(
   }
   const complaints = outcome.complaints ?? []
   findings.push(...complaints.slice(0, MAX_FINDINGS))
+  const isBroken = complaints.length > 0 || GUARANTEES.some((name) => violations[name] > 0)
   return {
     fault: fault.name,
     title: fault.title,
@@ -47,7 +48,7 @@ export function reportOf(
     findings,
     complaints: complaints.length,
     readmissionMs: quantiles(outcome.readmissionMs ?? []),
-    bound95: outcome.injections > 3 ? 3 / outcome.injections : null,
+    bound95: !isBroken && outcome.injections > 3 ? 3 / outcome.injections : null,
     figures: outcome.figures ?? {},
     seconds,
   }
