@@ -147,16 +147,14 @@ const LETS_GO_WITHIN = BigInt(CHAOS_LEASE_MS) * 1_000_000n
 /** Whether the older of the two is the attempt of a worker that was frozen when the newer one began. */
 function isOfFrozen(one: Section, other: Section, interruptions: readonly Interruption[]): boolean {
   const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
-  return interruptions.some(
-    ({ pid, kind, from, until }) =>
-      pid === older.pid &&
-      kind === 'frozen' &&
-      until !== null &&
-      newer.startedAt > from &&
-      older.startedAt < until + LETS_GO_WITHIN &&
-      older.endedAt !== null &&
-      older.endedAt < until + LETS_GO_WITHIN,
+  if (older.endedAt === null) return false
+  const freezes = interruptions.filter(({ pid, kind }) => pid === older.pid && kind === 'frozen')
+  const isTakenInOne = freezes.some(
+    ({ from, until }) => until !== null && newer.startedAt > from && older.startedAt < until + LETS_GO_WITHIN,
   )
+  // Frozen again before it could look, it looks when it wakes up from that.
+  const awakeAt = freezes.findLast(({ from }) => from < older.endedAt!)?.until ?? null
+  return isTakenInOne && awakeAt !== null && older.endedAt < awakeAt + LETS_GO_WITHIN
 }
 
 /** How long after it woke up a worker of lease mode let go of what had been taken from it meanwhile, in ms. */

@@ -155,12 +155,12 @@ export function judge(evidence: Evidence, rules: Rules): Ruling {
     if (answer.kind !== 'skipped') return
     const group = byWork.get(work) ?? []
     if (answer.reason === 'already_terminal') {
-      // Its own attempt ended the run; or it had one that a kill cut off, maybe before its handler began, and another did.
-      const wasKilled = crew.interruptions.some(({ kind }) => kind === 'killed')
+      // Its own attempt ended the run; or it had one that was cut off, maybe before its handler began, and another did.
+      const mayBeCutOff = crew.interruptions.length > 0
       const own = group.some(
         (section) =>
           settled.has(section.fence) &&
-          (section.deliveryId === deliveryId || (wasKilled && section.runId === answer.runId)),
+          (section.deliveryId === deliveryId || (mayBeCutOff && section.runId === answer.runId)),
       )
       if (!own) against('G5', `${deliveryId} was discarded as ended, and never settled`)
     } else if (
