@@ -84,8 +84,18 @@ export function createLockSession({
       pipeline: true,
     } as pg.ClientConfig)
 
-  /** Every statement is bounded: behind a network that swallows packets nothing else would ever end it. */
-  const query = (on: pg.Client, text: string) => bounded(on.query(text), callTimeoutMs)
+  /**
+   * Every statement is bounded: behind a network that swallows packets nothing else would ever end it. One that got no
+   * answer takes its connection with it, whoever asked, or the server would keep its session, and with it the locks.
+   */
+  const ask = async <R extends pg.QueryResultRow>(on: pg.Client, query: string | pg.QueryConfig) => {
+    try {
+      return await bounded(on.query<R>(query), callTimeoutMs)
+    } catch (error) {
+      if (isConnectionError(error)) destroy(on)
+      throw error
+    }
+  }
 
   const connect = async (): Promise<pg.Client> => {
     const opened = newClient('opsledger locks')
@@ -107,9 +117,9 @@ export function createLockSession({
       if (!wasConnected && (await isTransactionPooled(opened, connectSecond))) {
         throw new TransactionPoolerError(describeSettings(settings))
       }
-      await query(opened, HARDEN_SESSION)
+      await ask(opened, HARDEN_SESSION)
       // Not every server platform has these; what it lacks is no reason to do without the rest.
-      for (const setting of NOTICE_VANISHED_CLIENTS) await query(opened, `set ${setting}`).catch(() => {})
+      for (const setting of NOTICE_VANISHED_CLIENTS) await ask(opened, `set ${setting}`).catch(() => {})
       if (isDead) throw new Error('Connection terminated unexpectedly')
       if (isClosed) throw new LedgerClosedError()
     } catch (error) {
@@ -143,8 +153,7 @@ export function createLockSession({
   }
 
   const drop = (lost: pg.Client) => {
-    // Not `end`, which waits for what was pipelined: behind a silent network the server would keep the locks as long.
-    ;(lost as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+    destroy(lost)
     if (client !== lost) return
     client = null
     if (isClosed) return
@@ -178,14 +187,11 @@ export function createLockSession({
       const batch = missing.slice(from, from + RELOCK_BATCH)
       const sentIn = era
       try {
-        const { rows } = await bounded(
-          on.query<{ locked: boolean }>({
-            name: 'opsledger:relock',
-            text: RELOCK,
-            values: [batch.map(([, lock]) => lock.key)],
-          }),
-          callTimeoutMs,
-        )
+        const { rows } = await ask<{ locked: boolean }>(on, {
+          name: 'opsledger:relock',
+          text: RELOCK,
+          values: [batch.map(([, lock]) => lock.key)],
+        })
         batch.forEach(([fence, lock], index) => {
           lock.isLocked = rows[index]!.locked && sentIn === era
           // Settled while it was asked for: nobody would ever let it go.
@@ -194,14 +200,11 @@ export function createLockSession({
       } catch (error) {
         if (isConnectionError(error)) throw error
         // Session locks outlive the statement that failed: what it got is let go, or nobody ever would.
-        await bounded(
-          on.query({
-            name: 'opsledger:unlock',
-            text: UNLOCK,
-            values: [batch.map(([, lock]) => lock.key)],
-          }),
-          callTimeoutMs,
-        )
+        await ask(on, {
+          name: 'opsledger:unlock',
+          text: UNLOCK,
+          values: [batch.map(([, lock]) => lock.key)],
+        })
       }
     }
     const isIncomplete = [...held.values()].some((lock) => !lock.isLocked)
@@ -225,14 +228,11 @@ export function createLockSession({
     // Without a session there is no lock.
     if (on === null || keys.length === 0) return
     try {
-      await bounded(
-        on.query({
-          name: 'opsledger:unlock',
-          text: UNLOCK,
-          values: [keys],
-        }),
-        callTimeoutMs,
-      )
+      await ask(on, {
+        name: 'opsledger:unlock',
+        text: UNLOCK,
+        values: [keys],
+      })
     } catch {
       drop(on)
     }
@@ -246,14 +246,11 @@ export function createLockSession({
       const on = await ready()
       const sentIn = era
       try {
-        const { rows } = await bounded(
-          on.query<{ answer: string | null }>({
-            name: `opsledger:${schema}.${name}`,
-            text: callText(schema, name, args.length),
-            values: args as unknown[],
-          }),
-          callTimeoutMs,
-        )
+        const { rows } = await ask<{ answer: string | null }>(on, {
+          name: `opsledger:${schema}.${name}`,
+          text: callText(schema, name, args.length),
+          values: args as unknown[],
+        })
         return { answer: parseAnswer(rows), era: sentIn }
       } catch (error) {
         if (isConnectionError(error)) drop(on)
@@ -280,7 +277,7 @@ export function createLockSession({
         unlocking = []
         for (const lock of held.values()) lock.isLocked = false
         // Sent in one go: a process that is frozen in between has its locks all the same.
-        await Promise.all([query(on, 'select pg_advisory_unlock_all()'), relockOn(on)])
+        await Promise.all([ask(on, 'select pg_advisory_unlock_all()'), relockOn(on)])
       } catch (error) {
         // Without its session nothing is locked, and what is held is asked for again.
         drop(on)
@@ -295,6 +292,11 @@ export function createLockSession({
       await on?.end().catch(() => {})
     },
   }
+}
+
+/** Not `end`, which waits for what was pipelined: behind a silent network that never comes back. */
+function destroy(client: pg.Client): void {
+  ;(client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
 }
 
 const UNLOCK = 'select pg_advisory_unlock(key) from unnest($1::bigint[]) as k(key)'

@@ -297,6 +297,23 @@ test('a lock session that falls silent while it is opened is given up, and anoth
   expect(dropped).toBe(2)
 })
 
+test.each(['default_transaction_isolation', 'tcp_keepalives_count'])(
+  'one that falls silent at its setting %s leaves no session behind',
+  async (setting) => {
+    const proxy = await startProxy(database.url)
+    const worker = startWorker({ connection: proxy.url, leaseMs: 2_000 })
+    onTestFinished(() => proxy.stop())
+    let dropped = 0
+    proxy.onClientData((_, chunk) =>
+      chunk.includes(setting) && chunk.includes('set ') && dropped++ === 0 ? 'drop' : 'pass',
+    )
+    expect(await worker.deliver({ work: `silent at ${setting}` })).toMatchObject({ executed: true })
+    expect(dropped).toBeGreaterThan(1)
+    // One of the worker's, none of the connection that was given up.
+    await eventually(async () => expect(await lockSessions()).toHaveLength(1))
+  },
+)
+
 test('after many runs no lock is left', async () => {
   const worker = startWorker()
   for (let round = 0; round < 5; round++) {
