@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, chownSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createLedger } from '@opsledger/core'
 import { createGuard, type ExclusionMode, TransactionPoolerError } from '@opsledger/dedupe'
-import { eventually } from '@opsledger/testing'
+import { eventually, findFreePort } from '@opsledger/testing'
 import { serverChecksPasswords } from '@opsledger/testing/vitest'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -30,7 +29,7 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
   const startPgBouncer = async (settings: Record<string, string | number>): Promise<string> => {
     const folder = mkdtempSync(join(tmpdir(), 'opsledger-pgbouncer-'))
     const target = new URL(database.url)
-    const port = await freePort()
+    const port = await findFreePort()
     const file = join(folder, 'pgbouncer.ini')
     const server = [
       `host=${target.hostname} port=${target.port || 5432}`,
@@ -203,15 +202,6 @@ async function query(url: string, text: string): Promise<void> {
   } finally {
     await client.end()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function end(child: ChildProcess): Promise<void> {

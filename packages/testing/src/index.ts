@@ -5,6 +5,7 @@ export {
   startEmbeddedServer,
 } from './database/embedded-server.ts'
 export { type FindServerOptions, findServer } from './database/find-server.ts'
+export { findFreePort } from './database/free-port.ts'
 export { embeddedVersion, type OlderMajor, olderMajor, POSTGRES_MAJORS } from './database/majors.ts'
 export type { DatabaseHost, RestartMode, Server, ServerKind } from './database/server.ts'
 export { createDatabase, createTemplate, type Database, type Template } from './database/template.ts'

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findFreePort } from '@opsledger/testing'
 import pg from 'pg'
 
 /** It refuses to run as root. */
@@ -30,7 +30,7 @@ export function findPgBouncer(): string | null {
 /** A PgBouncer in transaction mode on loopback, with this many server connections for any number of clients. */
 export async function startPgBouncer(targetUrl: string, poolSize: number): Promise<PgBouncer> {
   const target = new URL(targetUrl)
-  const port = await freePort()
+  const port = await findFreePort()
   const folder = mkdtempSync(join(tmpdir(), 'opsledger-chaos-pgbouncer-'))
   const file = join(folder, 'pgbouncer.ini')
   const password = target.password === '' ? '' : ` password=${quoted(target.password)}`
@@ -99,15 +99,6 @@ async function untilItServes(url: string, child: ChildProcess, log: () => string
       await client.end().catch(() => {})
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function end(child: ChildProcess): Promise<void> {
