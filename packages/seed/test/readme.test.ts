@@ -1,17 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import { useDatabase } from '@opsledger/testing/vitest'
 import { expect, it } from 'vitest'
+import config from '../../../examples/snippets/src/seeding/seed.config.ts'
 import { resetAndSeed } from '../src/index.ts'
-import config from './readme-example.ts'
 import { execute } from './support/host.ts'
 
 const database = useDatabase()
 
-it('the example of the README is this very file', async () => {
-  const read = (path: string) => readFile(new URL(path, import.meta.url), 'utf8')
-  expect(await read('../README.md')).toContain(`\`\`\`ts\n${await read('./readme-example.ts')}\`\`\``)
-})
-
+/** The README shows that file, which the tests of `examples/snippets` hold it to. */
 it('the example of the README seeds what it says', async () => {
   const migrate = ({ url }: { url: string }) =>
     execute(
