@@ -31,6 +31,7 @@ export { type Publish, publish } from './events.ts'
 export type {
   Admission,
   AdmissionRequest,
+  AdoptionReply,
   Claim,
   Guard,
   Refusal,
@@ -42,7 +43,7 @@ export type {
 } from './guard/guard.ts'
 export {
   type AdmittedAnswer,
-  type Adoption,
+  callAdopt,
   callSweep,
   claimFrom,
   createSettler,
@@ -51,7 +52,6 @@ export {
   type RunRequest,
   type RunSettlement,
   settleOnce,
-  toAdoption,
   toRunRequest,
   toSettlement,
 } from './guard/record-only-guard.ts'

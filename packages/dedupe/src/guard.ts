@@ -3,6 +3,7 @@ import {
   assertDuration,
   assertKnownOptions,
   type Claim,
+  callAdopt,
   callSweep,
   createSettler,
   type Guard,
@@ -12,7 +13,6 @@ import {
   runtimeOf,
   type Settlement,
   settleOnce,
-  toAdoption,
   walkTable,
   within,
 } from '@opsledger/core/guard'
@@ -167,11 +167,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
       session?.unlock(claim.fence)
       orphans.suspect(claim)
     },
-    async adopt(claims, workerId) {
-      return new Set(
-        (await executor.call('adopt', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],
-      )
-    },
+    adopt: (claims, workerId) => callAdopt(executor, 'adopt', claims, workerId),
     async coolingRun(job) {
       const found = (await executor.call('cooling_run', identityArgs(job))) as {
         run: RunRow

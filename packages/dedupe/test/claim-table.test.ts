@@ -113,8 +113,8 @@ function mutants(): Mutant[] {
       cell: 'cooling meets re-adopt',
       of: 'adopt',
       edits: [
-        ['if found then', 'if true then'],
-        ['if found or', 'if true or'],
+        ['if not found then', 'if false then'],
+        ['v_runs := found or', 'v_runs := true or'],
       ],
     },
     {

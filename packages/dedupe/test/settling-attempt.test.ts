@@ -1,6 +1,7 @@
-import { eventually } from '@opsledger/testing'
+import { TransactionUnconfirmedError } from '@opsledger/core'
+import { eventually, startProxy } from '@opsledger/testing'
 import type { Transaction } from 'kysely'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { useLedgerDatabase } from './support/ledger.ts'
 import { claimOf, gateCommits, listen, racingWorker, terminateLockSessions } from './support/racing-worker.ts'
 
@@ -106,5 +107,128 @@ describe('a handler that fails while its settling transaction is in its commit',
       settlement: 'settled',
       run: { status: 'retrying', outcome: 'pending' },
     })
+  })
+})
+
+describe('a settling transaction whose commit nobody could confirm, on the last attempt', () => {
+  /** The database is away from the commit on, until the handler has learned that nobody knows. */
+  async function concludeInDoubt(work: string, { isCommitted = false, comesBack = true }) {
+    const proxy = await startProxy(database.url)
+    let isAway = false
+    const worker = racingWorker(
+      database,
+      async ({ run, counts }) => {
+        counts.itemSucceeded(3)
+        proxy.onClientData((_, chunk) => {
+          if (!isCommitted) isAway ||= chunk.includes('commit\0')
+          return isAway ? 'cut' : 'pass'
+        })
+        const away = async () => {
+          if (!isCommitted) return
+          proxy
+            .loseReplyOf((text) => text === 'commit')
+            .done.then(() => {
+              isAway = true
+              proxy.cut()
+            })
+        }
+        try {
+          await run.transaction(away, { settles: true })
+        } finally {
+          isAway &&= !comesBack
+          if (comesBack) proxy.onClientData(null)
+        }
+      },
+      { connection: proxy.url, settlementTimeoutMs: 300 },
+    )
+    onTestFinished(async () => {
+      proxy.onClientData(null)
+      await worker.ledger.close({ withinMs: 500 })
+      await proxy.stop()
+    })
+    const conclusion = await worker.conclude({ work }, work, 1, 1)
+    proxy.onClientData(null)
+    return { worker, conclusion }
+  }
+
+  it('and that took place: the answer says so, once the database can be asked', async () => {
+    const { conclusion } = await concludeInDoubt('took place', { isCommitted: true })
+    expect(conclusion).toMatchObject({
+      threw: true,
+      error: expect.any(TransactionUnconfirmedError),
+      settlement: 'already_settled',
+      isHandedBack: false,
+      run: { status: 'completed', outcome: 'succeeded', counts: { processed: 3 } },
+    })
+  })
+
+  it('and that was rolled back: the delivery goes back, and executes', async () => {
+    const { conclusion } = await concludeInDoubt('rolled back', {})
+    expect(conclusion).toMatchObject({
+      threw: true,
+      settlement: 'settled',
+      isHandedBack: true,
+      run: { status: 'retrying' },
+    })
+    const again = racingWorker(database)
+    expect(await again.conclude({ work: 'rolled back' }, 'rolled back', 1, 1)).toMatchObject({
+      executed: true,
+    })
+  })
+
+  it('for as long as anybody asks: the delivery goes back, and is refused if it took place', async () => {
+    const { conclusion } = await concludeInDoubt('away', { isCommitted: true, comesBack: false })
+    expect(conclusion).toMatchObject({ threw: true, settlement: 'unconfirmed', isHandedBack: true })
+    const again = racingWorker(database)
+    expect(await again.conclude({ work: 'away' }, 'away', 1, 1)).toMatchObject({
+      executed: false,
+      reason: 'already_terminal',
+      run: { outcome: 'succeeded' },
+    })
+  })
+})
+
+describe('a claim whose host is in its commit when its term was retired', () => {
+  it.each([true, false])('keeps no neighbour from moving to the new one (guarded: %s)', async (isGuarded) => {
+    const aborted = listen('opsledger:run.aborted')
+    const gate = await gateCommits(database)
+    const [entered, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const worker = racingWorker(
+      database,
+      async ({ run, payload }) => {
+        if (payload.work.startsWith('neighbour')) {
+          entered.resolve()
+          await end.promise
+          return
+        }
+        await run.transaction((trx: Transaction<{ gated: { work: string } }>) =>
+          trx.insertInto('gated').values({ work: 'gated' }).execute(),
+        )
+      },
+      { exclusion: 'lease', isGuarded, leaseMs: 3_000 },
+    )
+    const suffix = isGuarded ? 'guarded' : 'recorded'
+    const neighbour = worker.deliver({ work: `neighbour ${suffix}` }, 'd1')
+    await entered.promise
+    const committing = worker.deliver({ work: `in its commit ${suffix}` }, 'd2')
+    await gate.reached()
+    const pool = database.pool()
+    const { rows } = await pool.query(
+      `update opsledger.worker_lease l set retired_at = clock_timestamp(), expires_at = started_at
+       where exists (select from opsledger.operation_run r where r.worker_id = l.id and r.status = 'running')
+       returning id`,
+    )
+    const retired = rows[0].id
+    await eventually(async () => {
+      const moved = await pool.query(
+        `select worker_id from opsledger.operation_run where status = 'running' and delivery_id = 'd1'`,
+      )
+      expect(moved.rows[0].worker_id).not.toBe(retired)
+    })
+    await gate.open()
+    end.resolve()
+    expect(await committing).toMatchObject({ settlement: 'settled' })
+    expect(await neighbour).toMatchObject({ settlement: 'settled' })
+    expect(aborted).toEqual([])
   })
 })

@@ -49,6 +49,16 @@ describe('in a session whose commits are asynchronous', () => {
     },
   )
 
+  test('a client that is gone before its commit keeps its rows for ten seconds, not until TCP gives up', async () => {
+    const client = await database.pool().connect()
+    const ended = new Promise<{ code?: string }>((resolve) => client.once('error', resolve))
+    await client.query('begin')
+    await client.query(`select opsledger.register_term('${randomUUID()}', 'h', 1, 1000)`)
+    // idle_in_transaction_session_timeout
+    expect(await ended).toMatchObject({ code: '25P03' })
+    client.release(true)
+  }, 30_000)
+
   test("a stronger level is the host's to choose", async () => {
     expect(await settingsAfter(`settle('[]')`, 'remote_apply')).toMatchObject({ level: 'remote_apply' })
   })

@@ -101,14 +101,21 @@ export interface Guard {
   finish(claim: Claim): void
   /** The claim was admitted and will not be executed here: lets go of what this process keeps of it. */
   abandon(claim: Claim): void
-  /** Moves executions to a new term; answers with the fences that are still their own. */
-  adopt(claims: readonly Claim[], workerId: string): Promise<ReadonlySet<number>>
+  /** Moves executions to a new term. */
+  adopt(claims: readonly Claim[], workerId: string): Promise<AdoptionReply>
   /** The finished run of this work while it cools down. */
   coolingRun(job: JobIdentity): Promise<{ run: Run; retryAfterMs: number } | null>
   /** One batch, in one transaction. */
   sweep(limits: StaleLimits): Promise<SweptBatch>
   /** Deletes claims that were free, or past their cooldown, for this long; in bounded batches. */
   pruneClaims(olderThanMs: number, signal: AbortSignal | undefined): Promise<number>
+}
+
+/** What became of claims that were to move to a new term, by fence. What is in neither was taken. */
+export interface AdoptionReply {
+  readonly kept: ReadonlySet<number>
+  /** Not known yet: somebody has the row, a host's commit for instance. To be asked again. */
+  readonly busy: ReadonlySet<number>
 }
 
 /** What became of a settlement. */

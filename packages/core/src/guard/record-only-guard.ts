@@ -11,6 +11,7 @@ import type { SettlementAnswer } from '../run/verdict.ts'
 import type { Runtime } from '../runtime.ts'
 import type {
   AdmissionRequest,
+  AdoptionReply,
   Claim,
   Guard,
   RunClaim,
@@ -58,11 +59,7 @@ export function createRecordOnlyGuard(runtime: Runtime, ledger: Ledger): Guard {
       settleOnce(call, 'settle_run_batch', { claim, settlement, cooldownMs }),
     finish() {},
     abandon() {},
-    async adopt(claims, workerId) {
-      return new Set(
-        (await executor.call('adopt_runs', [JSON.stringify(claims.map(toAdoption)), workerId])) as number[],
-      )
-    },
+    adopt: (claims, workerId) => callAdopt(executor, 'adopt_runs', claims, workerId),
     async coolingRun() {
       return null
     },
@@ -165,15 +162,25 @@ function toDeliveryParts(delivery: AdmissionRequest['delivery']) {
 }
 
 /** A claim that moves to a new term, as the schema's `adopt` functions take it. */
-export interface Adoption {
+interface Adoption {
   readonly identity: string
   readonly run_id: string | null
   readonly fence: number
 }
 
-/** The fence alone decides whether the claim still is its own. */
-export function toAdoption(claim: Claim): Adoption {
-  return { identity: claim.identity, run_id: claim.runId, fence: claim.fence }
+/** Moves claims to a new term, by the function that a guard has for it in the schema. The fence alone decides. */
+export async function callAdopt(
+  executor: Executor,
+  name: string,
+  claims: readonly Claim[],
+  workerId: string,
+): Promise<AdoptionReply> {
+  const adoptions = claims.map(({ identity, runId, fence }): Adoption => ({ identity, run_id: runId, fence }))
+  const { kept, busy } = (await executor.call(name, [JSON.stringify(adoptions), workerId])) as {
+    kept: number[]
+    busy: number[]
+  }
+  return { kept: new Set(kept), busy: new Set(busy) }
 }
 
 /** Answers come in the order of the locks; this puts them back into the order of the batch. */

@@ -64,8 +64,17 @@ export async function runAttempt<R>(
   // Begun and not awaited: whether one of them settled the attempt is known when they are over.
   await Promise.all(execution.commits)
   let reply: SettlementReply
-  if (execution.committed === null) {
+  if (execution.committed === null && execution.unconfirmed === null) {
     reply = await guard.settle(claim, settlement, cooldownMs)
+  } else if (execution.committed === null) {
+    // Whether it has settled itself is asked with a settlement that decides nothing, so that an end is its own.
+    settlement = settlementOfFailure(book, UNCONFIRMED, false)
+    handedBack = UNCONFIRMED
+    reply = await guard.settle(claim, settlement, cooldownMs)
+    if (reply.answer === 'already_settled' && reply.completedAt !== null) {
+      settlement = execution.unconfirmed!
+      handedBack = null
+    }
   } else {
     // How it ended was written with the host's own writes: what the handler did afterwards changes nothing of it.
     ;({ settlement, reply } = execution.committed)
@@ -79,6 +88,12 @@ export async function runAttempt<R>(
 const NOT_BEGUN: Failure = {
   reasonCode: 'abort.signal',
   message: 'The delivery was aborted before its handler began, and handed back.',
+  permanent: false,
+}
+
+const UNCONFIRMED: Failure = {
+  reasonCode: 'database.connection_failed',
+  message: 'The commit of its settling transaction could not be confirmed, and the job was handed back.',
   permanent: false,
 }
 

@@ -67,7 +67,7 @@ export function createRunTransaction(
     let transactionId: string | null = null
     const ended = Promise.withResolvers<void>()
     let value: Awaited<ReturnType<typeof work>> | undefined
-    let committed: CommittedSettlement | null = null
+    let settled: CommittedSettlement | null = null
     // Once it may be committed, only the database can say what became of it.
     const onAbort = () => {
       if (transactionId === null) cut.abort(signal.reason)
@@ -84,20 +84,25 @@ export function createRunTransaction(
           const settlement = settlementOfReturn(book)
           const reply = await guard.settleIn(call, claim, settlement, cooldownMs)
           if (reply.answer !== 'settled') throw lost('another attempt has it, or it was settled.')
-          committed = { settlement, reply }
+          settled = { settlement, reply }
         }
         signal.throwIfAborted()
         transactionId = lockedBy
       })
     } catch (error) {
       if (transactionId === null || !isConnectionError(error)) throw error
-      await assertCommitted(runtime, transactionId, error)
+      await assertCommitted(runtime, transactionId, error).catch((unconfirmed) => {
+        if (unconfirmed instanceof TransactionUnconfirmedError && settled !== null) {
+          execution.unconfirmed = settled.settlement
+        }
+        throw unconfirmed
+      })
     } finally {
       signal.removeEventListener('abort', onAbort)
       execution.commits.delete(ended.promise)
       ended.resolve()
     }
-    if (committed !== null) execution.end(committed)
+    if (settled !== null) execution.end(settled)
     return value as Awaited<ReturnType<typeof work>>
   }
 }

@@ -18,6 +18,8 @@ export interface Execution {
   abort(reason: unknown): void
   /** The settlement that was committed with the host's writes, if there is one. */
   readonly committed: CommittedSettlement | null
+  /** What a settling transaction of the host's would have written, whose commit nobody could confirm. */
+  unconfirmed: Settlement | null
   /** Nothing more is written by this attempt: it is being settled, or was, together with the host's writes. */
   readonly isOver: boolean
   /** The host's transactions that have asked for the fence and may be committed: how the attempt ended depends on them. */
@@ -55,6 +57,7 @@ export function createExecutions(): Executions {
         signal: controller.signal,
         abort: (reason) => controller.abort(reason),
         committed: null,
+        unconfirmed: null,
         isOver: false,
         commits: new Set(),
         end(committed) {

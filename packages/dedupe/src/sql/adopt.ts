@@ -1,30 +1,49 @@
 import { planSettings, type SqlFile, writeRules } from '@opsledger/core/guard'
 
 /**
- * Effect: what this process still executes, by fence, moves to its new term, claim and run together; answers with the
- * fences that are still its own. The fence alone decides: what was taken meanwhile is missing from the answer.
- * Lock: the claim rows by identity, then their runs. Clock: none.
+ * Effect: what this process still executes, by fence, moves to its new term, claim and run together. The fence alone
+ * decides. Answers with the fences that are still its own (`kept`) and with those that it could not ask about because
+ * somebody has their row (`busy`): one that waits in its host's commit must not keep its neighbours from moving. What
+ * was taken meanwhile is in neither.
+ * Lock: the claim rows by identity, then their runs; never waited for. Clock: none.
  */
 export const adoptFunction: SqlFile = (s) => `
 create function ${s}.adopt(p_executions jsonb, p_worker uuid)
 returns jsonb language plpgsql${planSettings} as $$
 declare
   i record;
+  v_runs boolean;
   v_kept jsonb[] := '{}';
+  v_busy jsonb[] := '{}';
 begin${writeRules}
   for i in
     select * from jsonb_to_recordset(p_executions) as x(identity uuid, run_id uuid, fence bigint)
     order by identity
   loop
-    update ${s}.job_claim set worker_id = p_worker
-    where identity = i.identity and fence = i.fence and state = 'held';
-    if found then
-      update ${s}.operation_run set worker_id = p_worker
-      where id = i.run_id and fence = i.fence and status = 'running';
-      if found or i.run_id is null then v_kept := v_kept || to_jsonb(i.fence); end if;
+    perform from ${s}.job_claim
+    where identity = i.identity and fence = i.fence and state = 'held' for no key update skip locked;
+    if not found then
+      if exists (
+        select from ${s}.job_claim where identity = i.identity and fence = i.fence and state = 'held') then
+        v_busy := v_busy || to_jsonb(i.fence);
+      end if;
+      continue;
+    end if;
+    perform from ${s}.operation_run
+    where id = i.run_id and fence = i.fence and status = 'running' for no key update skip locked;
+    v_runs := found or i.run_id is null;
+    if not v_runs and exists (
+      select from ${s}.operation_run where id = i.run_id and fence = i.fence and status = 'running') then
+      v_busy := v_busy || to_jsonb(i.fence);
+      continue;
+    end if;
+    update ${s}.job_claim set worker_id = p_worker where identity = i.identity;
+    if v_runs then
+      update ${s}.operation_run set worker_id = p_worker where id = i.run_id;
+      v_kept := v_kept || to_jsonb(i.fence);
     end if;
   end loop;
-  return to_jsonb(v_kept);
+  return jsonb_build_object('kept', v_kept, 'busy', v_busy);
 end $$`
 
 /**

@@ -71,11 +71,11 @@ export async function scriptedWorker(
     async readopt({ identity, runId, fence }) {
       const newTermId = randomUUID()
       await call('opsledger.register_term($1, $2, $3, $4)', [newTermId, 'scripted', 1, 600_000])
-      const kept = await call('opsledger.adopt($1, $2)', [
+      const reply = await call('opsledger.adopt($1, $2)', [
         JSON.stringify([{ identity, run_id: runId, fence }]),
         newTermId,
       ])
-      return (kept as number[]).includes(fence)
+      return (reply as { kept: number[] }).kept.includes(fence)
     },
   }
 }

@@ -64,7 +64,7 @@ export function walkClaimTable(
         job,
         settle: async () => (await holder.guard.settle(claim, SUCCEEDED, COOLDOWN_MS)).answer,
         async readopt() {
-          const kept = await holder.guard.adopt([claim], (await scriptedWorker(pool)).termId)
+          const { kept } = await holder.guard.adopt([claim], (await scriptedWorker(pool)).termId)
           return kept.has(claim.fence) ? 'kept' : 'taken'
         },
       }
