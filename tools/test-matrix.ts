@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { embeddedVersion, POSTGRES_MAJORS } from '../packages/testing/src/index.ts'
+import { assertCommandOptions, orExit, wrongOption } from './lib/command-options.ts'
 import { installPostgres } from './lib/older-postgres.ts'
 import { root } from './lib/root.ts'
 
@@ -14,6 +15,22 @@ import { root } from './lib/root.ts'
  * one has failed.
  */
 const PROJECTS = ['core', 'dedupe', 'seed', 'testing']
+/** Those that take a Postgres as well, and are run on the others only when they are named. */
+const MORE_PROJECTS = ['snippets', 'assignment-worker', 'queues', 'chaos']
+const ALL_PROJECTS = [...PROJECTS, ...MORE_PROJECTS]
+
+const USAGE = `pnpm test:matrix [--project <name>]... [<major>]...
+
+  --project <name>   one of ${ALL_PROJECTS.join(', ')}; may be given
+                     more than once (default: ${PROJECTS.join(', ')})
+  <major>            one of ${POSTGRES_MAJORS.join(', ')}; more than one with spaces between (default: each of them)
+  --help             this
+`
+
+const OPTIONS = {
+  project: { type: 'string', multiple: true, allowed: ALL_PROJECTS.join(', ') },
+  help: { type: 'boolean', default: false },
+} as const
 
 /** The part of Vitest's JSON report that is read here. */
 interface Report {
@@ -23,7 +40,7 @@ interface Report {
   readonly numFailedTestSuites: number
 }
 
-const { majors, projects } = readArguments(process.argv.slice(2))
+const { majors, projects } = orExit(() => readArguments(process.argv.slice(2)))
 const lines: string[] = []
 for (const major of majors) {
   console.log(`\nPostgres ${major}: ${projects.join(', ')}`)
@@ -68,21 +85,22 @@ async function runVitest(major: number, output: string): Promise<number | null> 
   return exitCode
 }
 
-function readArguments(args: string[]): { majors: readonly number[]; projects: readonly string[] } {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { project: { type: 'string', multiple: true } },
-    })
-    const unknown = positionals.filter((text) => !POSTGRES_MAJORS.includes(Number(text)))
-    if (unknown.length > 0) {
-      throw new Error(`There is no Postgres ${unknown.join(', ')}: allowed are ${POSTGRES_MAJORS.join(', ')}`)
-    }
-    const majors = positionals.length === 0 ? POSTGRES_MAJORS : positionals.map(Number)
-    return { majors: [...new Set(majors)], projects: values.project ?? PROJECTS }
-  } catch (error) {
-    console.error((error as Error).message)
-    process.exit(2)
+function readArguments(given: string[]): { majors: readonly number[]; projects: readonly string[] } {
+  const args = given.filter((arg) => arg !== '--')
+  assertCommandOptions(args, OPTIONS, { takesPositionals: true })
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: OPTIONS })
+  if (values.help) {
+    console.log(USAGE)
+    process.exit(0)
   }
+  for (const text of positionals) {
+    if (!/^\d+$/.test(text) || !POSTGRES_MAJORS.includes(Number(text)))
+      throw wrongOption('<major>', text, POSTGRES_MAJORS.join(', '))
+  }
+  const projects = values.project ?? PROJECTS
+  for (const project of projects) {
+    if (!ALL_PROJECTS.includes(project)) throw wrongOption('--project', project, OPTIONS.project.allowed)
+  }
+  const majors = positionals.length === 0 ? POSTGRES_MAJORS : positionals.map(Number)
+  return { majors: [...new Set(majors)], projects: [...new Set(projects)] }
 }

@@ -1,39 +1,13 @@
+// #region pglite
 import { strict as assert } from 'node:assert'
 import { after, test } from 'node:test'
 import { PGlite } from '@electric-sql/pglite'
-import { createLedger, type Ledger, migrate } from '@opsledger/core'
-import { createGuard, type DedupeGuard, fingerprint } from '@opsledger/dedupe'
+import { createLedger, migrate } from '@opsledger/core'
+import { createGuard } from '@opsledger/dedupe'
 import { migrations } from '@opsledger/dedupe/migrations'
 import { Kysely, PGliteDialect } from 'kysely'
+import { restoreOperation } from './restore-operation.ts'
 
-interface RestoreJob {
-  workspaceId: string
-  tenantId: string
-  assignmentIds: string[]
-}
-
-interface Provider {
-  /** False when the provider does not have it any more. */
-  restore(assignmentId: string): Promise<boolean>
-}
-
-/** The host's own: its worker makes it with the real provider, its unit test with a stand-in. */
-const restoreOperation = (ledger: Ledger, guard: DedupeGuard, provider: Provider) =>
-  ledger.operation({
-    type: 'assignment.restore',
-    scope: (job: RestoreJob) => ({ workspaceId: job.workspaceId, tenantId: job.tenantId }),
-    fingerprint: fingerprint(['assignmentIds']),
-    guard,
-    async handler({ payload, counts }) {
-      counts.setTotal(payload.assignmentIds.length)
-      for (const id of payload.assignmentIds) {
-        if (await provider.restore(id)) counts.itemSucceeded()
-        else counts.itemFailed('provider.not_found')
-      }
-    },
-  })
-
-// #region pglite
 // Once per test file: a Postgres in this process, in memory. There is no server to start and nothing to clean up.
 const pglite = await PGlite.create()
 const kysely = new Kysely<unknown>({ dialect: new PGliteDialect({ pglite }) })

@@ -18,9 +18,12 @@ export class InvalidOptionError extends SeedError {
   readonly code = 'invalid_option'
   readonly option: string
 
-  /** @param allowed what would have been accepted, as the end of "…; allowed: " */
-  constructor(option: string, value: unknown, allowed: string) {
-    super(`${option} is ${show(value)}; allowed: ${allowed}`)
+  /**
+   * @param problem the value and what would have been accepted, as the end of "…; allowed: "; or the whole message, where
+   * it is not the value that is wrong
+   */
+  constructor(option: string, ...problem: [value: unknown, allowed: string] | [sentence: string]) {
+    super(problem.length === 1 ? problem[0] : `${option} is ${show(problem[0])}; allowed: ${problem[1]}`)
     this.option = option
   }
 }

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
+import { suggest } from './nearest-name.ts'
 
 /**
  * A misspelt option would silently mean its default, such as a plan without tables.
@@ -8,7 +9,7 @@ import { InvalidOptionError } from './errors.ts'
 export function assertKnownOptions(of: string, options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown !== undefined) {
-    throw new InvalidOptionError(`${unknown} (of ${of})`, 'given', `only ${known.join(', ')}`)
+    throw new InvalidOptionError(unknown, `${unknown} is not an option of ${of}; ${suggest(unknown, known)}`)
   }
 }
 

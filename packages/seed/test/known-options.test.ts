@@ -10,25 +10,40 @@ const options: ResetAndSeedOptions = {
 }
 
 describe('an option that there is not is named', () => {
-  it.each<[string, object]>([
-    ['tabels (of resetAndSeed)', { tabels: [] }],
-    ['host (of allow)', { allow: { ...options.allow, host: ['postgres'] } }],
-    ['timeout (of migrate)', { migrate: { command: 'node', timeout: 1 } }],
-  ])('%s', async (option, changes) => {
+  it.each<[string, object, string]>([
+    ['tabels', { tabels: [] }, 'tabels is not an option of resetAndSeed; did you mean tables?'],
+    ['ahead', { ahead: 1 }, 'ahead is not an option of resetAndSeed; allowed: connection, allow, '],
+    [
+      'host',
+      { allow: { ...options.allow, host: ['postgres'] } },
+      'host is not an option of allow; did you mean hosts?',
+    ],
+    [
+      'timeout',
+      { migrate: { command: 'node', timeout: 1 } },
+      'timeout is not an option of migrate; did you mean timeoutMs?',
+    ],
+  ])('%s', async (option, changes, message) => {
     const reset = resetAndSeed({ ...options, ...changes } as ResetAndSeedOptions)
-    await expect(reset).rejects.toMatchObject({ code: 'invalid_option', option })
+    await expect(reset).rejects.toMatchObject({
+      code: 'invalid_option',
+      option,
+      message: expect.stringContaining(message),
+    })
   })
 
   it('in a table', () => {
     const description = { count: 1, columns: {}, row: [] }
     expect(() => table('app.one', description)).toThrow(
-      /row \(of the table app\.one\).*only per, count, rows/,
+      'row is not an option of the table app.one; did you mean rows?',
     )
   })
 
   it('in a config, where the command line decides: a dry run that is none would be a reset', async () => {
     const { loadConfig } = await import('../src/command/config.ts')
     const config = loadConfig(new URL('./fixtures/dry-run.config.ts', import.meta.url).pathname)
-    await expect(config).rejects.toThrow(/dryRun \(of the config .*allowed: only/)
+    await expect(config).rejects.toThrow(
+      /^dryRun is not an option of the config .*dry-run\.config\.ts; allowed: connection, /,
+    )
   })
 })
