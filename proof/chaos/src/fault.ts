@@ -1,3 +1,4 @@
+import type { ExclusionMode } from '@opsledger/dedupe'
 import type { Arena, ArenaOptions, Evidence } from './arena/arena.ts'
 import type { Random } from './arena/random.ts'
 import type { Rules, Ruling } from './oracle/judge.ts'
@@ -26,6 +27,8 @@ export interface Trial {
   readonly isLong: boolean
   /** The mutant of the library under test; null for the library itself. */
   readonly mutant: string | null
+  /** The one mode of all workers where a mutant shows in that mode only; null for the fault's own crew. */
+  readonly exclusion: ExclusionMode | null
   /** A line of progress. */
   say(text: string): void
   openArena(options?: Partial<Pick<ArenaOptions, 'serverUrl' | 'slots'>>): Promise<Arena>

@@ -1,4 +1,7 @@
 import { parseArgs } from 'node:util'
+import { assertCommandOptions, wrongOption } from '../../../tools/lib/command-options.ts'
+import { faults } from './faults/index.ts'
+import { mutants } from './mutants/mutants.ts'
 
 export interface Options {
   readonly seed: number
@@ -8,6 +11,8 @@ export interface Options {
   readonly url: string | null
   /** Run the mutants instead of the library; `only` then names mutants. */
   readonly mutants: boolean
+  /** What was skipped counts as failed. */
+  readonly isStrict: boolean
   readonly help: boolean
 }
 
@@ -16,35 +21,68 @@ export const USAGE = `pnpm chaos [options]
   --seed N        chooses the faults; the same seed chooses the same ones (default: a new one, printed)
   --long          as many injections as docs/faults.md shows, instead of the short form
   --only a,b      only these faults (with --mutants: only these mutants)
-  --json FILE     writes the results there
+  --json FILE     writes the results there, after each fault
   --url URL       your own Postgres instead of an embedded one; faults that restart it or fill its disk are skipped
   --mutants       breaks the library on purpose, one rule at a time, and shows that each break is caught
+  --strict        what is skipped counts as failed
+  --help          this
+
+Ends with 0 when nothing failed (with --strict: nothing was skipped either), 1 when something did, 2 for a wrong option,
+130 or 143 when it was interrupted.
+
+Faults: ${faults.map(({ name }) => name).join(', ')}
+
+Mutants: ${mutants.map(({ name }) => name).join(', ')}
 `
 
-/** @throws Error with a message for the person at the terminal */
-export function readOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: args.filter((arg) => arg !== '--'),
-    options: {
-      seed: { type: 'string' },
-      long: { type: 'boolean', default: false },
-      only: { type: 'string' },
-      json: { type: 'string' },
-      url: { type: 'string' },
-      mutants: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
-  if (!Number.isInteger(seed) || seed < 0)
-    throw new Error(`--seed is ${values.seed}; allowed: a whole number`)
+const OPTIONS = {
+  seed: { type: 'string', allowed: 'a whole number, 0 or greater' },
+  long: { type: 'boolean' },
+  only: { type: 'string', allowed: 'names that --help lists, with commas between them' },
+  json: { type: 'string', allowed: 'a file that can be written' },
+  url: { type: 'string', allowed: 'postgres://…' },
+  mutants: { type: 'boolean' },
+  strict: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const
+
+/** @throws CommandOptionError */
+export function readOptions(given: readonly string[]): Options {
+  const args = given.filter((arg) => arg !== '--')
+  assertCommandOptions(args, OPTIONS)
+  const { values } = parseArgs({ args, options: OPTIONS })
+  const { seed, only, json, url, mutants: isMutants = false } = values
   return {
-    seed,
-    isLong: values.long,
-    only: values.only?.split(',').filter((name) => name !== '') ?? null,
-    json: values.json ?? null,
-    url: values.url ?? null,
-    mutants: values.mutants,
-    help: values.help,
+    seed: seed === undefined ? Date.now() % 1_000_000 : seedFrom(seed),
+    isLong: values.long ?? false,
+    only: only === undefined ? null : namesFrom(only, isMutants ? mutants : faults),
+    json: json ?? null,
+    url: url === undefined ? null : urlFrom(url),
+    mutants: isMutants,
+    isStrict: values.strict ?? false,
+    help: values.help ?? false,
   }
+}
+
+function seedFrom(text: string): number {
+  const seed = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(seed))
+    throw wrongOption('--seed', text, OPTIONS.seed.allowed)
+  return seed
+}
+
+function namesFrom(text: string, known: readonly { readonly name: string }[]): string[] {
+  const names = text.split(',').map((name) => name.trim())
+  for (const name of names) {
+    if (known.some((one) => one.name === name)) continue
+    throw wrongOption('--only', name, known.map((one) => one.name).join(', '))
+  }
+  return names
+}
+
+/** It may hold a password, so what is wrong with it is said without it. */
+function urlFrom(text: string): string {
+  if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''))
+    throw wrongOption('--url', '…', OPTIONS.url.allowed)
+  return text
 }

@@ -1,34 +1,48 @@
 /** `pnpm model`: explores the claim protocol, or its mutants, and prints what was seen. */
 import { parseArgs } from 'node:util'
+import { assertCommandOptions, orExit, wrongOption } from '../../../tools/lib/command-options.ts'
 import { explore, type Failure, type Report } from './explore.ts'
 import { coveredSystemOf, MUTANTS, type Mutant, systemOf } from './mutants.ts'
 import { MODES, type Mode } from './rules.ts'
 import { DEFAULT_SCENARIOS, type Scenario, systemFor } from './scenarios.ts'
 
-const USAGE = `usage: pnpm model [--mode=session|lease|mixed] [--faults=N] [--deliveries=1|2] [--silence] [--mutants] [--trace=<mutant>]`
+const USAGE = `pnpm model [options]
 
-const { values } = parseArgs({
-  options: {
-    mode: { type: 'string' },
-    faults: { type: 'string' },
-    deliveries: { type: 'string' },
-    silence: { type: 'boolean', default: false },
-    mutants: { type: 'boolean', default: false },
-    trace: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
+  --mode M         one of ${MODES.join(', ')} (default: each of them)
+  --faults N       faults in each order, 0 to 5 (default: the scenarios of docs/model.md)
+  --deliveries N   deliveries of the work, 1 or 2
+  --silence        processes only fall silent, instead of all kinds of faults
+  --mutants        breaks the protocol on purpose, one rule at a time, and shows that each break is caught
+  --trace M        the shortest way to the break of this mutant
+  --help           this
+
+Mutants: ${MUTANTS.map(({ name }) => name).join(', ')}
+`
+
+const OPTIONS = {
+  mode: { type: 'string', allowed: MODES.join(', ') },
+  faults: { type: 'string', allowed: 'a whole number from 0 to 5' },
+  deliveries: { type: 'string', allowed: '1 or 2' },
+  silence: { type: 'boolean', default: false },
+  mutants: { type: 'boolean', default: false },
+  trace: { type: 'string', allowed: MUTANTS.map(({ name }) => name).join(', ') },
+  help: { type: 'boolean', default: false },
+} as const
+
+const { help, mutants, modes, scenarios, traced } = orExit(readOptions)
 
 const write = (line = '') => process.stdout.write(`${line}\n`)
 const count = (n: number) => n.toLocaleString('en-GB')
 
-if (values.help) write(USAGE)
-else if (values.trace !== undefined) traceMutant(values.trace)
-else if (values.mutants) runMutants()
+if (help) write(USAGE)
+else if (traced !== null) traceMutant(traced)
+else if (mutants) runMutants()
 else runProtocol()
 
-function runProtocol(): void {
-  const modes = values.mode === undefined ? MODES : [modeNamed(values.mode)]
+function readOptions() {
+  const args = process.argv.slice(2).filter((arg) => arg !== '--')
+  assertCommandOptions(args, OPTIONS)
+  const { values } = parseArgs({ args, options: OPTIONS })
   const isDefault = values.faults === undefined && values.deliveries === undefined && !values.silence
   const scenarios: readonly Scenario[] = isDefault
     ? DEFAULT_SCENARIOS
@@ -39,6 +53,16 @@ function runProtocol(): void {
           alphabet: values.silence ? 'silence' : 'all',
         },
       ]
+  return {
+    help: values.help,
+    mutants: values.mutants,
+    modes: values.mode === undefined ? MODES : [modeNamed(values.mode)],
+    scenarios,
+    traced: values.trace === undefined ? null : mutantNamed(values.trace),
+  }
+}
+
+function runProtocol(): void {
   const startedAt = performance.now()
   let states = 0
   for (const mode of modes) {
@@ -96,13 +120,7 @@ function runMutants(): void {
   }
 }
 
-function traceMutant(name: string): void {
-  const mutant = MUTANTS.find((candidate) => candidate.name === name)
-  if (mutant === undefined) {
-    throw new Error(
-      `--trace=${name}: no such mutant; there are ${MUTANTS.map((known) => known.name).join(', ')}`,
-    )
-  }
+function traceMutant(mutant: Mutant): void {
   const { failure } = explore(systemOf(mutant), { checksProgress: mutant.breaks === 'liveness' })
   write(`${mutant.name} (${whereOf(mutant)}): ${mutant.without}`)
   if (failure !== null) writeTrace(failure)
@@ -126,14 +144,19 @@ function writeFailure(failure: Failure): void {
 
 function modeNamed(name: string): Mode {
   const mode = MODES.find((candidate) => candidate === name)
-  if (mode === undefined) throw new Error(`--mode=${name}: allowed are ${MODES.join(', ')}`)
+  if (mode === undefined) throw wrongOption('--mode', name, OPTIONS.mode.allowed)
   return mode
 }
 
-function numberNamed(option: string, text: string, least: number, most: number): number {
+function mutantNamed(name: string): Mutant {
+  const mutant = MUTANTS.find((candidate) => candidate.name === name)
+  if (mutant === undefined) throw wrongOption('--trace', name, OPTIONS.trace.allowed)
+  return mutant
+}
+
+function numberNamed(option: 'faults' | 'deliveries', text: string, least: number, most: number): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new Error(`--${option}=${text}: allowed is a whole number from ${least} to ${most}`)
-  }
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw wrongOption(`--${option}`, text, OPTIONS[option].allowed)
   return value
 }

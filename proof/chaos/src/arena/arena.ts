@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ExclusionMode } from '@opsledger/dedupe'
 import pg from 'pg'
 import { type Crew, createCrew, type Worker } from './crew.ts'
 import { type Mark, readJournal } from './journal.ts'
-import { type LedgerPicture, readLedger } from './ledger-picture.ts'
+import { claimsHeldByLiving, type LedgerPicture, readLedger } from './ledger-picture.ts'
 import type { WorkerSettings } from './messages.ts'
 import { migrateIn } from './migrate.ts'
 import { createQueue, type DeliveryRecord, type Queue } from './queue.ts'
@@ -43,6 +44,8 @@ export interface Arena {
 export interface Evidence {
   readonly marks: readonly Mark[]
   readonly crew: Pick<Crew, 'interruptions' | 'fallen'>
+  /** Of every process that was ever hired, by its id. */
+  readonly modes: ReadonlyMap<number, ExclusionMode>
   readonly deliveries: ReadonlyMap<string, DeliveryRecord>
   readonly ledger: LedgerPicture
 }
@@ -61,15 +64,25 @@ export async function openArena({ serverUrl, random, mutant, slots }: ArenaOptio
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   const queue = createQueue(random.fork('queue'))
-  const crew = createCrew(queue, slots ?? SLOTS)
+  const hired = createCrew(queue, slots ?? SLOTS)
+  let heldByLiving: LedgerPicture['heldByLiving'] | null = null
+  const crew: Crew = {
+    ...hired,
+    async dismiss(withinMs) {
+      // Whoever goes home lets go of everything: what it would have kept is seen before.
+      heldByLiving ??= await claimsHeldByLiving(pool, hired.workers)
+      await hired.dismiss(withinMs)
+    },
+  }
+  const modes = new Map<number, ExclusionMode>()
 
   return {
     url,
     queue,
     crew,
     pool,
-    hire: (settings = {}) =>
-      crew.hire({
+    async hire(settings = {}) {
+      const worker = await crew.hire({
         url,
         folder,
         exclusion: 'session',
@@ -81,12 +94,15 @@ export async function openArena({ serverUrl, random, mutant, slots }: ArenaOptio
         admissionTimeoutMs: 10_000,
         settlementTimeoutMs: 30_000,
         ...settings,
-      }),
+      })
+      modes.set(worker.process.pid, worker.settings.exclusion)
+      return worker
+    },
     async finish() {
       await queue.below(1)
       await crew.dismiss(DISMISS_WITHIN_MS)
-      const ledger = await readLedger(url, pool)
-      return { marks: readJournal(folder), crew, deliveries: queue.records, ledger }
+      const ledger = await readLedger(url, pool, heldByLiving ?? [])
+      return { marks: readJournal(folder), crew, modes, deliveries: queue.records, ledger }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(crew.workers.map((worker) => worker.kill()))

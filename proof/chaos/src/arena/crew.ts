@@ -53,7 +53,10 @@ export function createCrew(queue: Queue, slots: number): Crew {
   const interruptions: Interruption[] = []
   const fallen: string[] = []
 
+  let hired = 0
+
   const hire = async (settings: WorkerSettings): Promise<Worker> => {
+    const number = hired++
     const child = startWorker(WORKER_FILE, { args: [JSON.stringify(settings)] })
     const hands = new Map<number, HandState>()
     let watchers: { phase: Phase; resolve: (state: HandState | null) => void }[] = []
@@ -61,6 +64,7 @@ export function createCrew(queue: Queue, slots: number): Crew {
     let isExpected = false
 
     const worker: Worker = {
+      number,
       process: child,
       settings,
       hands,
@@ -132,7 +136,9 @@ export function createCrew(queue: Queue, slots: number): Crew {
         )
       }
     })
-    workers.push(worker)
+    // In the order in which they were hired, however long each took to start: a seed picks the same ones again.
+    const later = workers.findIndex((other) => other.number > number)
+    workers.splice(later === -1 ? workers.length : later, 0, worker)
     queue.attach(worker)
     return worker
   }

@@ -54,8 +54,13 @@ export type Answer =
       readonly holder: Holder | null
       readonly runId: string | null
     }
-  /** The library threw before it executed anything. */
-  | { readonly kind: 'unavailable'; readonly code: string; readonly message: string }
+  /** The library threw before it executed anything. `sqlState`: what the server said, if it said something. */
+  | {
+      readonly kind: 'unavailable'
+      readonly code: string
+      readonly sqlState: string | null
+      readonly message: string
+    }
 
 /** Appends to a file of this process's own, synchronously: a SIGKILL loses nothing that was marked. */
 export function openJournal(folder: string) {

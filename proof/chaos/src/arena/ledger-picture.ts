@@ -5,6 +5,11 @@ import type pg from 'pg'
 /** What the tables say when all is over. */
 export interface LedgerPicture {
   readonly runs: readonly RunPicture[]
+  /** Runs that were still running when everybody had gone, before the sweep. */
+  readonly leftRunning: readonly RunningPicture[]
+  /** Claims that living workers held although nothing was left to execute, for longer than letting go may take. */
+  readonly heldByLiving: readonly HeldPicture[]
+  /** Claims that are still held after the sweep. */
   readonly heldClaims: number
   /** Runs that the first sweep closed, and those that a second one found, which should be none. */
   readonly sweptFirst: number
@@ -25,16 +30,68 @@ export interface RunPicture {
   readonly history: readonly PastPicture[]
 }
 
-interface PastPicture {
+export interface PastPicture {
   readonly fence: number
+  readonly deliveryId: string
   readonly outcome: string
   readonly total: number | null
   readonly processed: number | null
+  readonly failed: number | null
+}
+
+interface RunningPicture {
+  readonly id: string
+  readonly fence: number
+  readonly deliveryId: string
+}
+
+interface HeldPicture {
+  readonly fence: number
+  readonly workerId: string
+}
+
+const LOOK_EVERY_MS = 100
+/** A worker frees what it holds for nobody once per lease; twice that, and what a busy machine adds, in ms. */
+const LETS_GO_WITHIN = { leases: 2, graceMs: 2_000 }
+
+/** A worker of the crew, as far as it is looked at here. */
+interface Living {
+  readonly isAlive: boolean
+  readonly process: { readonly pid: number }
+  readonly settings: { readonly leaseMs: number }
+}
+
+/**
+ * The queue is empty, so nothing executes: the claims that these workers hold all the same. Looks until there are none,
+ * or until each had the time to let go.
+ */
+export async function claimsHeldByLiving(pool: pg.Pool, workers: readonly Living[]): Promise<HeldPicture[]> {
+  const longestLeaseMs = Math.max(0, ...workers.map(({ settings }) => settings.leaseMs))
+  const giveUpAt = performance.now() + LETS_GO_WITHIN.leases * longestLeaseMs + LETS_GO_WITHIN.graceMs
+  for (;;) {
+    const alive = workers.filter(({ isAlive }) => isAlive).map(({ process }) => process.pid)
+    const { rows } = await pool.query<HeldPicture>(
+      `select c.fence::float8 as fence, c.worker_id as "workerId"
+       from opsledger.job_claim c join opsledger.worker_lease w on w.id = c.worker_id
+       where c.state = 'held' and w.retired_at is null and w.expires_at > clock_timestamp() and w.pid = any ($1::int[])`,
+      [alive],
+    )
+    if (rows.length === 0 || performance.now() > giveUpAt) return rows
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+  }
 }
 
 /** Sweeps as an operator would, then reads the tables with plain SQL. */
-export async function readLedger(url: string, pool: pg.Pool): Promise<LedgerPicture> {
+export async function readLedger(
+  url: string,
+  pool: pg.Pool,
+  heldByLiving: LedgerPicture['heldByLiving'],
+): Promise<LedgerPicture> {
   const connectionsLeft = await settledConnections(pool)
+  const running = await pool.query<RunningPicture>(
+    `select id, fence::float8 as fence, delivery_id as "deliveryId" from opsledger.operation_run
+     where status = 'running'`,
+  )
   const ledger = createLedger({ connection: url })
   let first: Run[] = []
   let again: Run[] = []
@@ -73,6 +130,8 @@ export async function readLedger(url: string, pool: pg.Pool): Promise<LedgerPict
       reasonCode: row.reason_code,
       history: row.attempt_history,
     })),
+    leftRunning: running.rows,
+    heldByLiving,
     heldClaims: held.rows[0].n,
     sweptFirst: first.length,
     sweptAgain: again.length,

@@ -3,6 +3,8 @@ import type { Random } from './random.ts'
 
 /** Who takes jobs: a worker with a free hand. */
 export interface Taker {
+  /** The how-many-th it is of the crew: the same for the same seed. */
+  readonly number: number
   readonly freeHands: number
   take(hand: number, job: Job): void
 }
@@ -39,6 +41,8 @@ export interface Queue {
   readonly completed: number
   /** Resolves when fewer than `size` are left. */
   below(size: number): Promise<void>
+  /** From now on whoever adds, looks how many are left, or waits, is thrown this: a fault that is interrupted unwinds. */
+  abandon(why: Error): void
 }
 
 /** A contender asks this often, in ms, whatever longer pause it was told. */
@@ -49,7 +53,8 @@ export function createQueue(random: Random): Queue {
   const takers: Taker[] = []
   const hands = new Map<number, { job: Job; taker: Taker }>()
   const records = new Map<string, DeliveryRecord>()
-  const watchers: { size: number; resolve: () => void }[] = []
+  const watchers: { size: number; resolve: () => void; reject: (why: Error) => void }[] = []
+  let abandoned: Error | null = null
   let nextHand = 1
   let delayed = 0
   let completed = 0
@@ -65,13 +70,18 @@ export function createQueue(random: Random): Queue {
     while (waiting.length > 0) {
       const free = takers.filter((taker) => taker.freeHands > 0)
       if (free.length === 0) return
-      const taker = random.pick(free)
       const job = waiting.shift()!
+      const record = records.get(job.deliveryId)!
+      const taker = mostWanted(free, `${job.deliveryId} ${++record.handed}`)
       const hand = nextHand++
       hands.set(hand, { job, taker })
-      records.get(job.deliveryId)!.handed++
       taker.take(hand, job)
     }
+  }
+  /** A draw for each by itself: who gets a delivery does not depend on who else is free, nor on what was drawn before. */
+  const mostWanted = (free: readonly Taker[], what: string) => {
+    const drawn = free.map((taker) => ({ taker, draw: random.fork(`${what} ${taker.number}`).next() }))
+    return drawn.reduce((best, one) => (one.draw > best.draw ? one : best)).taker
   }
   const put = (job: Job) => {
     let record = records.get(job.deliveryId)
@@ -93,6 +103,7 @@ export function createQueue(random: Random): Queue {
 
   return {
     add(jobs) {
+      if (abandoned !== null) throw abandoned
       for (const job of jobs) put(job)
       assign()
     },
@@ -142,16 +153,22 @@ export function createQueue(random: Random): Queue {
       new Map([...hands].flatMap(([hand, held]) => (held.taker === taker ? [[hand, held.job]] : []))),
     records,
     get size() {
+      if (abandoned !== null) throw abandoned
       return size()
     },
     get completed() {
       return completed
     },
     below(wanted) {
+      if (abandoned !== null) return Promise.reject(abandoned)
       if (size() < wanted) return Promise.resolve()
-      const { promise, resolve } = Promise.withResolvers<void>()
-      watchers.push({ size: wanted, resolve })
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      watchers.push({ size: wanted, resolve, reject })
       return promise
+    },
+    abandon(why) {
+      abandoned = why
+      for (const { reject } of watchers.splice(0)) reject(why)
     },
   }
 }

@@ -6,12 +6,21 @@ import pg from 'pg'
 import { type Answer, type Ending, nanos, openJournal } from './journal.ts'
 import type { FromWorker, Job, Then, ToWorker, WorkerSettings } from './messages.ts'
 import { randomFrom, seedOf } from './random.ts'
-import { SECRET } from './secret.ts'
+import { SECRET, UNTOLD_SECRETS } from './secret.ts'
 
 /** A process that falls by itself says why on its way down. */
 const EXIT_FELL = 70
 
 class ProviderFailure extends Error {}
+
+const {
+  'the token of a header': token,
+  'the value of a key': key,
+  'the password of a URL': password,
+} = UNTOLD_SECRETS
+/** What a provider says, with secrets in it: the one that the library knows of, and those that their place gives away. */
+const BUSY = `https://robot:${password}@provider.example/v1 is busy, ${SECRET}; Authorization: Bearer ${token}`
+const REFUSED = `The provider refuses (${SECRET}); api_key=${key}`
 
 /** Takes jobs from its parent, executes them through the library, and keeps the journal. */
 export async function work(settings: WorkerSettings): Promise<void> {
@@ -60,13 +69,11 @@ export async function work(settings: WorkerSettings): Promise<void> {
           signal.throwIfAborted()
           if (job.attempt <= job.failures) {
             ending = 'threw'
-            throw new ProviderFailure(`The provider is busy; Authorization: Bearer ${SECRET}`)
+            throw new ProviderFailure(BUSY)
           }
           if (job.ending === 'fails') {
             ending = 'failed'
-            throw new OperationError('provider.rejected', `The provider refuses; api_key=${SECRET}`, {
-              permanent: true,
-            })
+            throw new OperationError('provider.rejected', REFUSED, { permanent: true })
           }
           if (job.writesEffect)
             await run.transaction(writeEffect(run.id, fence, processed), { settles: true })
@@ -109,7 +116,7 @@ export async function work(settings: WorkerSettings): Promise<void> {
       }
     } catch (error) {
       const code = error instanceof OpsLedgerError ? error.code : 'other'
-      answer = { kind: 'unavailable', code, message: String(error) }
+      answer = { kind: 'unavailable', code, sqlState: sqlStateOf(error), message: String(error) }
       then = { kind: 'delay', retryAfterMs: 100 }
     }
     journal.mark({
@@ -157,6 +164,14 @@ function openLedger(settings: WorkerSettings): { ledger: Ledger; close(): Promis
       await kysely.destroy()
     },
   }
+}
+
+/** Of the error itself or of what caused it; null when no server said one. */
+function sqlStateOf(error: unknown): string | null {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof pg.DatabaseError) return cause.code ?? null
+  }
+  return null
 }
 
 /** A row in the host's own table: see `exactly-once-effects`. */

@@ -27,17 +27,17 @@ export interface ReplyThief extends AsyncDisposable {
 export async function openReplyThief(url: string): Promise<ReplyThief> {
   const proxy = await startProxy(url)
   // The whole statement with its parameters comes in one write: what it asks for can be read from it.
-  let lastSent = ''
+  let lastSent: Buffer = Buffer.alloc(0)
   proxy.onClientData((_, chunk) => {
-    lastSent = chunk.toString('utf8')
+    lastSent = chunk
     return 'pass'
   })
   return {
     url: proxy.url,
     async steal(call, how) {
-      let sent = ''
+      let sent: Buffer = lastSent
       const loss = proxy.loseReplyOf((sql) => {
-        if (!sql.includes(`."${call}"(`)) return false
+        if (!CALLS[call].test(sql)) return false
         sent = lastSent
         return true
       }, how)
@@ -46,12 +46,55 @@ export async function openReplyThief(url: string): Promise<ReplyThief> {
         call,
         how,
         at: nanos(),
-        deliveryIds: call === 'admit' ? valuesOf('delivery_id', sent).map((id) => JSON.parse(id)) : [],
-        fences: call === 'settle' ? valuesOf('fence', sent).map(Number) : [],
+        deliveryIds: call === 'admit' ? boundIn(sent).flatMap(deliveriesIn) : [],
+        fences:
+          call === 'settle' ? boundIn(sent).flatMap(([all]) => valuesOf('fence', all ?? '').map(Number)) : [],
       }
     },
     [Symbol.asyncDispose]: () => proxy.stop(),
   }
+}
+
+const CALLS: Record<StolenCall, RegExp> = {
+  admit: /\."admit(_unopposed)?"\(/,
+  settle: /\."settle"\(/,
+}
+
+/** Where `admit_unopposed` has the deliveries, as a list side by side with others. */
+const DELIVERIES_PLACE = 5
+
+/** `admit` is sent a JSON text of everything; the other way, a list of each. */
+function deliveriesIn(parameters: readonly string[]): string[] {
+  if (parameters[0]?.startsWith('[')) {
+    return valuesOf('delivery_id', parameters[0]).map((id) => JSON.parse(id))
+  }
+  // Other statements of the same connection are sent in the same breath.
+  const list = parameters[DELIVERIES_PLACE]
+  return list === undefined ? [] : JSON.parse(`[${list.slice(1, -1)}]`)
+}
+
+/**
+ * The parameters of each Bind message in what a client sent, as text: portal and statement name, formats, then each
+ * value after its length (PostgreSQL: Frontend/Backend Protocol, Message Formats).
+ */
+function boundIn(sent: Buffer): string[][] {
+  const bound: string[][] = []
+  for (let at = 0; at + 5 <= sent.length; at += 1 + sent.readInt32BE(at + 1)) {
+    if (sent[at] !== 0x42) continue
+    let place = sent.indexOf(0, sent.indexOf(0, at + 5) + 1) + 1
+    place += 2 + 2 * sent.readInt16BE(place)
+    const count = sent.readInt16BE(place)
+    place += 2
+    bound.push(
+      Array.from({ length: count }, () => {
+        const length = sent.readInt32BE(place)
+        const value = length < 0 ? '' : sent.toString('utf8', place + 4, place + 4 + length)
+        place += 4 + Math.max(0, length)
+        return value
+      }),
+    )
+  }
+  return bound
 }
 
 /** Of a member of every object in a JSON text. */

@@ -65,7 +65,10 @@ export const clockSkew: Fault = {
           const endedAt = await clockOf(arena)
           const evidence = await arena.finish()
           const cooldowns = new Map(scripts.map((script) => [script.work, script.cooldownMs]))
-          const ruling = trial.judge(evidence, { cooldownMs: (work) => cooldowns.get(work)! })
+          const ruling = trial.judge(evidence, {
+            cooldownMs: (work) => cooldowns.get(work)!,
+            expectedCodes: [],
+          })
           rulings.push(ruling)
           complaints.push(...strangeTimes(ruling, beganAt, endedAt))
           return ruling

@@ -86,7 +86,11 @@ export const commitCut: Fault = {
       over.resolve()
       await feeding
       const evidence = await arena.finish()
-      const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs) })
+      const ruling = trial.judge(evidence, {
+        cooldownMs: cooldownOf(jobs),
+        expectedCodes: [],
+        losesReplies: true,
+      })
       const executed = new Set(ruling.sections.map(({ fence }) => fence))
       for (const run of evidence.ledger.runs) {
         // Admitted, as the ledger says, and by nobody ever executed.
@@ -96,6 +100,9 @@ export const commitCut: Fault = {
       rulings.push(ruling)
       lost.push(...losses)
       for (const loss of losses) {
+        if (loss.fences.length + loss.deliveryIds.length === 0) {
+          complaints.push(`a lost reply (${loss.call}, ${loss.how}) could not be read: nothing was checked`)
+        }
         if (loss.call === 'settle') found.confirmed += checkSettlements(loss, ruling, complaints)
         else {
           const waits = loss.how === 'cut' ? readmissionMs : afterSilenceMs

@@ -8,6 +8,7 @@ import type { Job } from '../arena/messages.ts'
 import { openSmallDisk, whyNoSmallDisk } from '../devices/small-disk.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
+import type { Answered } from '../oracle/sections.ts'
 
 const WORKERS = 3
 /** An empty database takes about 8 MB. */
@@ -20,7 +21,7 @@ const WORKS_PER_FILL = 80
 const FULL_FOR_MS = { from: 500, to: 4_000 }
 /** Shorter than the disk is full: what is waited for and comes through would leave no trace that it met the fault. */
 const IMPATIENT = { admissionTimeoutMs: 300, settlementTimeoutMs: 300 }
-const NO_SPACE = /could not extend file|No space left on device/
+const DISK_FULL = '53100'
 
 /** The disk under the ledger is full, and has room again later. */
 export const diskFull: Fault = {
@@ -61,16 +62,22 @@ export const diskFull: Fault = {
       // What was kept is sent again once per lease.
       await sleep(2 * CHAOS_LEASE_MS)
       const evidence = await arena.finish()
-      const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), mayGiveUp: true })
+      const wasFull = ({ askedAt, at }: Answered) =>
+        full.some(({ from, until }) => askedAt < until && at > from)
       // An admission that is refused with the server's own words is what is to be seen here.
-      const violations = ruling.violations.filter(
-        ({ guarantee, what }) => guarantee !== 'G6' || !(what.includes(' met ') && NO_SPACE.test(what)),
-      )
-      rulings.push({ ...ruling, violations })
+      const isNoSpace = ({ answer }: Answered) =>
+        answer.kind === 'unavailable' && answer.sqlState === DISK_FULL
+      const ruling = trial.judge(evidence, {
+        cooldownMs: cooldownOf(jobs),
+        expectedCodes: [],
+        mayMeet: (answered) => isNoSpace(answered) && wasFull(answered),
+        mayBeUnconfirmed: wasFull,
+      })
+      rulings.push(ruling)
       complaints.push(...notSettledLater(ruling, evidence))
       const met = ruling.answers.filter(({ answer }) =>
         answer.kind === 'unavailable'
-          ? NO_SPACE.test(answer.message)
+          ? answer.sqlState === DISK_FULL
           : answer.kind === 'executed' && answer.settlement === 'unconfirmed',
       )
       refused += met.filter(({ answer }) => answer.kind === 'unavailable').length

@@ -7,6 +7,7 @@ import { cooldownOf, makeJobs } from '../arena/jobs.ts'
 import type { Job, Phase } from '../arena/messages.ts'
 import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
+import { overlapsOfFrozen } from '../oracle/frozen.ts'
 import type { Ruling } from '../oracle/judge.ts'
 import type { Section } from '../oracle/sections.ts'
 
@@ -32,34 +33,39 @@ export const frozenWorker: Fault = {
     const complaints: string[] = []
     const frozen: Record<ExclusionMode, number> = { session: 0, lease: 0 }
     const stops: number[] = []
-    let lateWrites = 0
+    const lateWrites: Record<ExclusionMode, number> = { session: 0, lease: 0 }
+    let exempted = 0
     for (let round = 0; frozen.session + frozen.lease < trial.injections; round++) {
       const random = trial.random.fork(`round ${round}`)
       const wanted = Math.min(FREEZES_PER_ROUND, trial.injections - frozen.session - frozen.lease)
       await using arena = await trial.openArena()
       const hired = MODES.flatMap((exclusion) => Array<ExclusionMode>(WORKERS).fill(exclusion))
-      const crew = await Promise.all(hired.map((exclusion) => arena.hire({ exclusion })))
-      const modeOf = new Map(crew.map((worker) => [worker.process.pid, worker.settings.exclusion]))
+      await Promise.all(hired.map((exclusion) => arena.hire({ exclusion })))
       const jobs: Job[] = []
       for (let done = 0; done < wanted; done += 2 * FROZEN_AT_ONCE) {
         const added = makeWave(random, `${round}/${done}`)
         jobs.push(...added)
         arena.queue.add(added)
-        await Promise.all(MODES.map((exclusion) => freezeSome(arena, random, exclusion)))
-        for (const exclusion of MODES) frozen[exclusion] += FROZEN_AT_ONCE
+        await Promise.all(
+          MODES.map(async (exclusion) => {
+            const past = await freezeSome(arena, random, exclusion)
+            frozen[exclusion] += past
+          }),
+        )
       }
       await arena.queue.below(1)
       complaints.push(...(await leasesTakenTooEarly(arena.pool)))
       const evidence = await arena.finish()
-      const { interruptions } = evidence.crew
-      const ofLeaseMode = interruptions.filter(({ pid }) => modeOf.get(pid) === 'lease')
+      const { crew, modes } = evidence
+      const ofLeaseMode = crew.interruptions.filter(({ pid }) => modes.get(pid) === 'lease')
       const ruling = trial.judge(evidence, {
         cooldownMs: cooldownOf(jobs),
-        isExempt: (one, other) => isOfFrozen(one, other, ofLeaseMode),
+        isExempt: overlapsOfFrozen(evidence, CHAOS_LEASE_MS),
       })
       rulings.push(ruling)
+      exempted += ruling.exempted.length
       for (const late of lateWritesIn(ruling)) {
-        lateWrites++
+        lateWrites[modes.get(late.pid)!]++
         if (!late.isRefused)
           complaints.push(`the late write of fence ${late.fence} was answered ${late.answer}`)
       }
@@ -67,11 +73,14 @@ export const frozenWorker: Fault = {
       const sections = rulings.reduce((sum, one) => sum + one.sections.length, 0)
       trial.say(`${frozen.session + frozen.lease} freezes, ${sections} sections`)
     }
-    if (lateWrites === 0) complaints.push('no frozen worker came back with a late write: nothing was shown')
+    if (lateWrites.session + lateWrites.lease === 0)
+      complaints.push('no frozen worker came back with a late write: nothing was shown')
     const figures = {
-      'freezes in session mode, no overlap allowed': frozen.session,
+      'freezes in session mode': frozen.session,
       'freezes in lease mode': frozen.lease,
-      'late writes in lease mode, each refused with a typed answer': lateWrites,
+      'late writes in session mode': lateWrites.session,
+      'late writes in lease mode': lateWrites.lease,
+      'overlaps in lease mode, left out of the promise': exempted,
       'lease mode, from waking up to the end of what was taken meanwhile, longest in ms': Math.round(
         Math.max(0, ...stops),
       ),
@@ -91,7 +100,8 @@ function makeWave(random: Random, name: string): Job[] {
   ]
 }
 
-async function freezeSome(arena: Arena, random: Random, exclusion: ExclusionMode): Promise<void> {
+/** Answers with how many were frozen past a lease: one that had none is thawed at once. */
+async function freezeSome(arena: Arena, random: Random, exclusion: ExclusionMode): Promise<number> {
   const awake = arena.crew.workers.filter(({ settings }) => settings.exclusion === exclusion)
   const plans = Array.from({ length: FROZEN_AT_ONCE }, () => ({
     victim: awake.splice(random.below(awake.length), 1)[0]!,
@@ -99,36 +109,43 @@ async function freezeSome(arena: Arena, random: Random, exclusion: ExclusionMode
     wakesAtExpiry: random.below(3) > 0,
     afterMs: random.next(),
   }))
-  await Promise.all(
+  const past = await Promise.all(
     plans.map(({ victim, phase, wakesAtExpiry, afterMs }) =>
       freeze(arena, victim, phase, async () => {
-        if (!wakesAtExpiry) return sleep(CHAOS_LEASE_MS + afterMs * MAX_BEYOND_LEASE_MS)
-        await leaseOver(arena.pool, victim.process.pid)
-        return sleep(afterMs * MAX_AFTER_EXPIRY_MS)
+        if (!wakesAtExpiry) {
+          await sleep(CHAOS_LEASE_MS + afterMs * MAX_BEYOND_LEASE_MS)
+          return true
+        }
+        const hadLease = await leaseOver(arena.pool, victim.process.pid)
+        await sleep(afterMs * MAX_AFTER_EXPIRY_MS)
+        return hadLease
       }),
     ),
   )
+  return past.filter(Boolean).length
 }
 
-/** Frozen at this phase, until the pause is over. */
-async function freeze({ queue }: Arena, victim: Worker, phase: Phase, pause: () => Promise<void>) {
+/** Frozen at this phase, until the pause is over; with what that answers. */
+async function freeze({ queue }: Arena, victim: Worker, phase: Phase, pause: () => Promise<boolean>) {
   await Promise.race([victim.nextPhase(phase), sleep(2_000)])
   // A worker that is frozen takes nothing from its queue, which thinks its jobs stalled and delivers them again.
   queue.detach(victim)
   victim.freeze()
   for (const hand of victim.hands.keys()) queue.redeliver(hand)
-  await pause()
+  const isPast = await pause()
   victim.thaw()
   queue.attach(victim)
+  return isPast
 }
 
-async function leaseOver(pool: pg.Pool, pid: number): Promise<void> {
-  for (;;) {
+/** Whether there was one. */
+async function leaseOver(pool: pg.Pool, pid: number): Promise<boolean> {
+  for (let hadLease = false; ; hadLease = true) {
     const { rowCount } = await pool.query(
       'select from opsledger.worker_lease where pid = $1 and retired_at is null and expires_at > clock_timestamp()',
       [pid],
     )
-    if (rowCount === 0) return
+    if (rowCount === 0) return hadLease
     await sleep(5)
   }
 }
@@ -139,22 +156,6 @@ async function leasesTakenTooEarly(pool: pg.Pool): Promise<string[]> {
     'select id, (expires_at - retired_at)::text as early from opsledger.worker_lease where retired_at < expires_at',
   )
   return rows.map(({ id, early }) => `the lease ${id} was retired ${early} before it had run out`)
-}
-
-/** A worker of lease mode that wakes up looks whether its work was taken, and lets go of it, within a lease. */
-const LETS_GO_WITHIN = BigInt(CHAOS_LEASE_MS) * 1_000_000n
-
-/** Whether the older of the two is the attempt of a worker that was frozen when the newer one began. */
-function isOfFrozen(one: Section, other: Section, interruptions: readonly Interruption[]): boolean {
-  const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
-  if (older.endedAt === null) return false
-  const freezes = interruptions.filter(({ pid, kind }) => pid === older.pid && kind === 'frozen')
-  const isTakenInOne = freezes.some(
-    ({ from, until }) => until !== null && newer.startedAt > from && older.startedAt < until + LETS_GO_WITHIN,
-  )
-  // Frozen again before it could look, it looks when it wakes up from that.
-  const awakeAt = freezes.findLast(({ from }) => from < older.endedAt!)?.until ?? null
-  return isTakenInOne && awakeAt !== null && older.endedAt < awakeAt + LETS_GO_WITHIN
 }
 
 /** How long after it woke up a worker of lease mode let go of what had been taken from it meanwhile, in ms. */
@@ -180,9 +181,9 @@ function lateWritesIn({ sections, answers }: Ruling) {
   const answerOf = new Map(
     answers.flatMap(({ answer }) => (answer.kind === 'executed' ? [[answer.fence, answer] as const] : [])),
   )
-  return lateIn(sections).map(({ fence }) => {
+  return lateIn(sections).map(({ fence, pid }) => {
     const answer = answerOf.get(fence)
     const isRefused = answer?.settlement === 'superseded' || answer?.isHandedBack === true
-    return { fence, isRefused, answer: answer?.settlement ?? 'nothing' }
+    return { fence, pid, isRefused, answer: answer?.settlement ?? 'nothing' }
   })
 }

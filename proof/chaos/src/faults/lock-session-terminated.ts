@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
-import type { Phase } from '../arena/messages.ts'
+import type { Job, Phase } from '../arena/messages.ts'
+import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 
@@ -35,25 +36,24 @@ export const lockSessionTerminated: Fault = {
       const wanted = Math.min(terminated + INJECTIONS_PER_ROUND, trial.injections)
       await using arena = await trial.openArena()
       const { queue, crew, pool } = arena
-      for (let n = 0; n < WORKERS; n++) await arena.hire()
-      const jobs = []
-      while (terminated < wanted) {
+      const hired = await Promise.all(Array.from({ length: WORKERS }, () => arena.hire()))
+      const jobs: Job[] = []
+      // Each blow and each load of works has draws of its own: how many were needed before is up to the machine.
+      for (let blow = 0, load = 0; terminated < wanted; blow++) {
         if (queue.size < WORKS_AT_ONCE) {
-          const more = makeJobs(random, {
-            name: `s${round}.${jobs.length}`,
+          const more = makeJobs(random.fork(`load ${load}`), {
+            name: `s${round}.${load++}`,
             works: WORKS_AT_ONCE,
             handlerMs: HANDLER_MS,
           })
           jobs.push(...more)
           queue.add(more)
         }
-        const phase = random.pick<Phase>(['asked', 'started', 'started', 'settling', 'answered'])
-        const pauseMs = random.next() * MAX_PAUSE_MS
-        const isForAll = random.below(4) === 0
-        const contested = random.next()
-        await Promise.race([random.pick(crew.workers).nextPhase(phase), sleep(2_000)])
+        const { phase, awaited, pauseMs, victim, contested } = planBlow(random.fork(`blow ${blow}`))
+        await Promise.race([hired[awaited]!.nextPhase(phase), sleep(2_000)])
         await sleep(pauseMs)
-        const ended = await terminateLockSessions(pool, isForAll ? null : random.next())
+        const pid = victim === null ? null : hired[victim]!.process.pid
+        const ended = await terminateLockSessions(pool, pid)
         terminated += ended.length
         for (const { locks } of ended) {
           locksLost += locks
@@ -66,7 +66,11 @@ export const lockSessionTerminated: Fault = {
         for (const [hand] of executing.slice(from, from + REDELIVERED)) queue.redeliver(hand)
       }
       const evidence = await arena.finish()
-      const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs) })
+      const ruling = trial.judge(evidence, {
+        cooldownMs: cooldownOf(jobs),
+        expectedCodes: [],
+        losesReplies: true,
+      })
       rulings.push(ruling)
       complaints.push(...noticed(ruling))
       trial.say(`${terminated} sessions terminated, ${hit} of them with locks`)
@@ -77,20 +81,42 @@ export const lockSessionTerminated: Fault = {
   },
 }
 
-/** One of them, chosen by a number from 0 to below 1, or with null all. */
+function planBlow(random: Random) {
+  return {
+    phase: random.pick<Phase>(['asked', 'started', 'started', 'settling', 'answered']),
+    awaited: random.below(WORKERS),
+    pauseMs: random.next() * MAX_PAUSE_MS,
+    /** Whose session it is, one time in four everybody's. */
+    victim: random.below(4) === 0 ? null : random.below(WORKERS),
+    contested: random.next(),
+  }
+}
+
+/**
+ * That of one process, or with null all. Whose a session is shows in what it holds: where that process holds nothing, it
+ * is one of those that hold nothing either.
+ */
 async function terminateLockSessions(
   pool: pg.Pool,
-  choice: number | null,
+  processId: number | null,
 ): Promise<{ pid: number; locks: number }[]> {
   const { rows } = await pool.query<{ pid: number; locks: number; ended: boolean }>(
-    `with lock_session as (
-       select a.pid, row_number() over (order by a.pid) as n, count(*) over () as sessions,
-         (select count(*)::int from pg_locks l where l.pid = a.pid and l.locktype = 'advisory') as locks
-       from pg_stat_activity a
+    `with held as (
+       select l.pid, count(*)::int as locks, min(w.pid) as process_id
+       from pg_locks l
+       left join opsledger.job_claim c on c.state = 'held'
+         and c.lock_key = (l.classid::bigint << 32 | l.objid::bigint)
+       left join opsledger.worker_lease w on w.id = c.worker_id
+       where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+         and l.database = (select oid from pg_database where datname = current_database())
+       group by l.pid),
+     lock_session as (
+       select a.pid, coalesce(held.locks, 0) as locks, row_number() over (
+         order by held.process_id is not distinct from $1::int desc, held.process_id is null desc, a.pid) as n
+       from pg_stat_activity a left join held on held.pid = a.pid
        where a.datname = current_database() and a.application_name = 'opsledger locks')
-     select pid, locks, pg_terminate_backend(pid) as ended from lock_session
-     where $1::float8 is null or n = 1 + floor($1::float8 * sessions)`,
-    [choice],
+     select pid, locks, pg_terminate_backend(pid) as ended from lock_session where $1::int is null or n = 1`,
+    [processId],
   )
   return rows.filter(({ ended }) => ended)
 }

@@ -115,7 +115,7 @@ export const networkBlackhole: Fault = {
       await arena.queue.below(1)
       await arena.crew.dismiss(DISMISS_WITHIN_MS)
       await endHalfOpen(arena.pool, network.range)
-      const ruling = trial.judge(await arena.finish(), { cooldownMs: cooldownOf(jobs) })
+      const ruling = trial.judge(await arena.finish(), { cooldownMs: cooldownOf(jobs), losesReplies: true })
       rulings.push(ruling)
       for (const cut of here) readmissionMs.push(...look(cut, ruling, seen, complaints))
     }

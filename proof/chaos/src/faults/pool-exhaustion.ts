@@ -41,7 +41,7 @@ export const poolExhaustion: Fault = {
           return { injections: jobsDone, rulings, complaints }
         }
         const evidence = await arena.finish()
-        const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs) })
+        const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), expectedCodes: [] })
         rulings.push(ruling)
         done += wanted
         jobsDone += wanted

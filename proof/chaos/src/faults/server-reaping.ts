@@ -84,7 +84,7 @@ export const serverReaping: Fault = {
       reaped += await observer.reapedSessions()
       await observer.setForRole(null)
       const evidence = await arena.finish()
-      rulings.push(trial.judge(evidence, { cooldownMs: cooldownOf(jobs) }))
+      rulings.push(trial.judge(evidence, { cooldownMs: cooldownOf(jobs), losesReplies: true }))
       trial.say(`${cancelled} statements cancelled, ${reaped} sessions ended by the server`)
     }
     const figures = {

@@ -6,7 +6,6 @@ import { findPgBouncer, startPgBouncer } from '../devices/pgbouncer.ts'
 import type { Fault, Trial } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 import { readmissionsAfterKills } from '../oracle/readmission.ts'
-import { sectionsOf } from '../oracle/sections.ts'
 
 const WORKERS = 8
 const POOL_SIZE = 4
@@ -30,12 +29,12 @@ export const transactionPooler: Fault = {
   missing: () =>
     findPgBouncer() === null ? 'PgBouncer is not installed (nor named by OPSLEDGER_PGBOUNCER)' : null,
   async run(trial) {
-    const { complaints, refusals } = await sessionModeIsRefused(trial)
+    const { complaints, refusals, ruling } = await sessionModeIsRefused(trial)
     // Caught: more of the same would show nothing else.
     if (trial.mutant !== null && complaints.length > 0) {
-      return { injections: refusals, rulings: [], complaints }
+      return { injections: refusals, rulings: [ruling], complaints }
     }
-    const rulings: Ruling[] = []
+    const rulings: Ruling[] = [ruling]
     const readmissionMs: number[] = []
     let kills = 0
     let sections = 0
@@ -75,7 +74,7 @@ export const transactionPooler: Fault = {
       // Its server connections bear the library's name, and are its own.
       await pooler[Symbol.asyncDispose]()
       const evidence = await arena.finish()
-      const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs) })
+      const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), expectedCodes: [] })
       sections += ruling.sections.length
       rulings.push(ruling)
       readmissionMs.push(...readmissionsAfterKills(ruling.sections, evidence.crew.interruptions))
@@ -94,12 +93,15 @@ export const transactionPooler: Fault = {
 const DISMISS_WITHIN_MS = 60_000
 
 /** Workers in session mode behind the pooler do not start, and say why; one in lease mode then does the work. */
-async function sessionModeIsRefused(trial: Trial): Promise<{ complaints: string[]; refusals: number }> {
+async function sessionModeIsRefused(
+  trial: Trial,
+): Promise<{ complaints: string[]; refusals: number; ruling: Ruling }> {
   const complaints: string[] = []
   await using arena = await trial.openArena()
   const pooler = await startPgBouncer(arena.url, POOL_SIZE)
   await using _ = pooler
-  arena.queue.add(makeJobs(trial.random.fork('refused'), { name: 'r', works: 4, failures: false }))
+  const jobs = makeJobs(trial.random.fork('refused'), { name: 'r', works: 4, failures: false })
+  arena.queue.add(jobs)
   for (let start = 0; start < REFUSALS; start++) {
     const started = await arena.hire({ url: pooler.url, exclusion: 'session' }).catch(() => null)
     if (started === null) continue
@@ -110,14 +112,20 @@ async function sessionModeIsRefused(trial: Trial): Promise<{ complaints: string[
   await arena.queue.below(1)
   await arena.crew.dismiss(DISMISS_WITHIN_MS)
   await pooler[Symbol.asyncDispose]()
-  const { marks, crew } = await arena.finish()
-  const refusals = marks.filter((mark) => mark.mark === 'fell' && mark.why.includes('TransactionPoolerError'))
+  const evidence = await arena.finish()
+  const isRefusal = (why: string) => why.includes('TransactionPoolerError')
+  const ruling = trial.judge(evidence, {
+    cooldownMs: cooldownOf(jobs),
+    expectedCodes: [],
+    mayFall: isRefusal,
+  })
+  const refusals = evidence.marks.filter((mark) => mark.mark === 'fell' && isRefusal(mark.why))
   if (refusals.length !== REFUSALS) {
     complaints.push(`${refusals.length} of ${REFUSALS} workers in session mode were refused for the pooler`)
   }
-  const sections = sectionsOf(marks, crew.interruptions)
+  const { sections } = ruling
   const executed = sections.filter(({ pid }) => pid !== allowed.pid)
   if (executed.length > 0) complaints.push(`${executed.length} sections were executed in session mode`)
   if (sections.length === 0) complaints.push('lease mode executed nothing behind the pooler')
-  return { complaints, refusals: refusals.length }
+  return { complaints, refusals: refusals.length, ruling }
 }

@@ -1,17 +1,14 @@
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { mutants } from './mutants.ts'
+import { editsOf } from './mutants.ts'
 
 /** Loads the library of this process with one rule broken. Must run before the library is imported. */
 export function applyMutant(name: string): void {
-  const mutant = mutants.find((candidate) => candidate.name === name)
-  if (mutant === undefined) {
-    throw new Error(`There is no mutant ${name}; there are ${mutants.map((one) => one.name).join(', ')}`)
-  }
+  const all = editsOf(name)
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
-      const edits = mutant.edits.filter(
+      const edits = all.filter(
         ({ file }) => url.startsWith('file:') && fileURLToPath(url).endsWith(`/packages/${file}`),
       )
       if (edits.length === 0) return loaded

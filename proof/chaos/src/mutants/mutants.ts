@@ -1,3 +1,5 @@
+import type { ExclusionMode } from '@opsledger/dedupe'
+
 /** The library with one rule broken, in the process that loads it so. */
 export interface Mutant {
   readonly name: string
@@ -8,6 +10,13 @@ export interface Mutant {
   /** The fault under which it shows. */
   readonly fault: string
   readonly edits: readonly Edit[]
+  /**
+   * Takes away what covers for the broken rule. By itself it must break nothing, and `--mutants` looks whether that is
+   * so: what is caught is then the rule.
+   */
+  readonly uncovering?: readonly Edit[]
+  /** The one mode of all workers: in the other one the library cannot do without what is taken away. */
+  readonly exclusion?: ExclusionMode
 }
 
 /** In a file below `packages/`; `find` must be there exactly once. */
@@ -15,6 +24,21 @@ interface Edit {
   readonly file: string
   readonly find: string
   readonly replace: string
+}
+
+const CONTROL = '/control'
+
+/** The name under which the library runs that has lost only what covers for the rule of this mutant. */
+export const controlOf = ({ name }: Mutant): string => `${name}${CONTROL}`
+
+/** The edits of a mutant, or of its control, by name. */
+export function editsOf(name: string): readonly Edit[] {
+  const mutant = mutants.find((one) => name === one.name || name === controlOf(one))
+  if (mutant === undefined) {
+    throw new Error(`There is no mutant ${name}; there are ${mutants.map((one) => one.name).join(', ')}`)
+  }
+  const { edits, uncovering = [] } = mutant
+  return name === mutant.name ? [...edits, ...uncovering] : uncovering
 }
 
 export const mutants: readonly Mutant[] = [
@@ -119,8 +143,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'dedupe/src/admission.ts',
-        find: "call('admit', [requests, workerId, session !== null])",
-        replace: "call('admit', [requests, workerId, false])",
+        find: 'call(name, [...args, workerId, session !== null])',
+        replace: 'call(name, [...args, workerId, false])',
       },
     ],
   },
@@ -262,7 +286,6 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
-
   {
     name: 'transaction-without-fence',
     does: "commits the host's writes without a look at the claim's fence",
@@ -294,6 +317,14 @@ export const mutants: readonly Mutant[] = [
         replace: '      fence = excluded.fence,',
       },
       {
+        file: 'dedupe/src/sql/admit-unopposed.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of the library's
+        find: "      fence = nextval('${s}.fence'),",
+        replace: '      fence = excluded.fence,',
+      },
+    ],
+    uncovering: [
+      {
         file: 'dedupe/src/sql/admit.ts',
         find: 'when not case when p_session then pg_try_advisory_lock(k.target_key)',
         replace: 'when not case when p_session then true',
@@ -302,6 +333,11 @@ export const mutants: readonly Mutant[] = [
         file: 'dedupe/src/sql/admit.ts',
         find: 'else pg_try_advisory_xact_lock(k.target_key) end then 0',
         replace: 'else true end then 0',
+      },
+      {
+        file: 'dedupe/src/sql/admit-unopposed.ts',
+        find: 'case when p_session then pg_try_advisory_lock(key) else pg_try_advisory_xact_lock(key) end',
+        replace: 'true',
       },
       {
         file: 'dedupe/src/sql/admit.ts',
@@ -321,6 +357,10 @@ export const mutants: readonly Mutant[] = [
         find: 'if (entry !== null) registry.settling(entry)',
         replace: 'if (entry !== null) registry.settling(entry)\n      session?.unlock(claim.fence)',
       },
+    ],
+    // A session's lock alone decides: that is enough where nobody works without one.
+    exclusion: 'session',
+    uncovering: [
       {
         file: 'dedupe/src/sql/admit.ts',
         find: 'else (seen.lease).retired_at is not null or (seen.lease).expires_at <= v_at end, false)) then',
@@ -361,6 +401,32 @@ export const mutants: readonly Mutant[] = [
         file: 'core/src/failure/describe-failure.ts',
         find: 'safely(() => redactor.redact(messageOf(chain, reasonCode)))',
         replace: 'messageOf(chain, reasonCode)',
+      },
+    ],
+  },
+  {
+    name: 'known-secrets-only',
+    does: 'redacts the secrets it was told, and knows none by their form or their name',
+    breaks: ['G7'],
+    fault: 'pool-exhaustion',
+    edits: [
+      {
+        file: 'core/src/redaction/redactor.ts',
+        find: '    findStructuralSecrets(view.text, mark)\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'told-secrets-forgotten',
+    does: 'redacts what looks like a secret, and forgets those it was told',
+    breaks: ['G7'],
+    fault: 'pool-exhaustion',
+    edits: [
+      {
+        file: 'core/src/redaction/redactor.ts',
+        find: 'known.find(view.text, mark)',
+        replace: 'known.find(view.text, () => {})',
       },
     ],
   },

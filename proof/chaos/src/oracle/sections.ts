@@ -49,19 +49,20 @@ export function sectionsOf(marks: readonly Mark[], interruptions: readonly Inter
 export const answersOf = (marks: readonly Mark[]): Answered[] =>
   marks.filter((mark) => mark.mark === 'answered')
 
-/** Pairs of sections of one work that were under way at the same time. */
+/** Every pair of sections of one work that were under way at the same time, the one that started first in front. */
 export function overlapsIn(sections: readonly Section[]): [Section, Section][] {
   const overlaps: [Section, Section][] = []
   for (const group of Map.groupBy(sections, (section) => section.work).values()) {
-    const inOrder = group.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
-    let last: Section | null = null
-    for (const section of inOrder) {
-      if (last !== null && section.startedAt < until(last)) overlaps.push([last, section])
-      if (last === null || until(section) > until(last)) last = section
+    let underWay: Section[] = []
+    for (const section of group.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))) {
+      underWay = underWay.filter(({ endedAt }) => (endedAt ?? FOREVER) > section.startedAt)
+      for (const earlier of underWay) overlaps.push([earlier, section])
+      underWay.push(section)
     }
   }
   return overlaps
 }
 
-const FOREVER = 2n ** 62n
-const until = ({ endedAt }: Section): Nanos => endedAt ?? FOREVER
+/** Later than anything that a journal holds. */
+export const FOREVER: Nanos = 2n ** 62n
+export const NANOS_PER_MS = 1_000_000n

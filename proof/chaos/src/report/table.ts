@@ -5,15 +5,16 @@ import type { FaultReport } from './report.ts'
 export function tableOf(reports: readonly FaultReport[]): string {
   const head = [
     'fault',
-    'injections',
+    'N',
     'sections',
     'violations',
     're-admitted after (median / p99 / max)',
-    '95 % bound',
+    '95 % bound (3/N)',
     'time',
   ]
   const rows = reports.map((report) => {
     if (report.skipped !== null) return [report.title, `skipped: ${report.skipped}`, '', '', '', '', '']
+    if (report.error !== null) return [report.title, 'broke off', '', '', '', '', '']
     const { readmissionMs: wait, bound95, violations } = report
     const broken = GUARANTEES.filter((name) => violations[name] > 0).map(
       (name) => `${name}: ${violations[name]}`,
@@ -21,7 +22,7 @@ export function tableOf(reports: readonly FaultReport[]): string {
     if (report.complaints > 0) broken.push(`other: ${report.complaints}`)
     return [
       report.title,
-      count(report.injections),
+      `${count(report.injections)} ${report.unit}`,
       count(report.sections),
       broken.length === 0 ? '0' : broken.join(', '),
       wait === null ? '–' : `${count(wait.median)} / ${count(wait.p99)} / ${count(wait.max)} ms`,
