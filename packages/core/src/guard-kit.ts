@@ -4,6 +4,7 @@
  * @module
  */
 export { type Batcher, createBatcher, DEFAULT_MAX_BATCH } from './batcher.ts'
+export { arrayLiteral } from './database/array-literal.ts'
 export { bounded } from './database/bounded.ts'
 export {
   connectionProblem,

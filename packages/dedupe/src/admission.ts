@@ -1,25 +1,31 @@
-import { ScopeMismatchError, type SkipReason } from '@opsledger/core'
+import { ScopeMismatchError } from '@opsledger/core'
 import {
   type Admission,
-  type AdmittedAnswer,
   claimFrom,
   createBatcher,
   inOrder,
   isConnectionError,
   pause,
   type Refusal,
-  type RunRow,
   type Runtime,
   retrying,
   runFromRow,
   runningRun,
   sqlState,
-  toRunRequest,
 } from '@opsledger/core/guard'
 import { LockTableFullError } from './errors.ts'
 import type { ClaimRequest, LocalEntry, LocalRegistry } from './local-registry.ts'
 import type { LockSession } from './lock-session.ts'
 import type { OrphanKeeper } from './orphan-keeper.ts'
+import {
+  type Answer,
+  type Ask,
+  longWay,
+  type RefusedAnswer,
+  shortWay,
+  type Told,
+  type Way,
+} from './ways-to-admit.ts'
 
 /** An unlock under way, or a contender passing by, is over within this; then it is somebody else's lock. */
 const LOCK_BUSY_WITHIN_MS = 200
@@ -28,36 +34,6 @@ const LOCK_BUSY_PAUSE_MS = 10
 const DEFAULT_RETRY_AFTER_MS = 1_000
 /** A process takes over its own orphan at the second send; more rounds mean that somebody else is faster each time. */
 const MAX_ROUNDS = 10
-
-type Answer =
-  | AdmittedAnswer
-  | { verdict: 'not_this_scope'; n: number }
-  | { verdict: 'own_orphan'; n: number; fence: number }
-  | RefusedAnswer
-
-interface RefusedAnswer {
-  verdict: SkipReason
-  n: number
-  discard: boolean
-  retryAfterMs: number
-  holder: {
-    runId: string | null
-    attempt: number | null
-    workerId: string
-    host: string | null
-    pid: number | null
-    deliveryId: string
-    fence: number
-    since: string
-  } | null
-  run: RunRow | null
-}
-
-interface Ask {
-  readonly request: ClaimRequest
-  readonly liveFences: number[]
-  readonly orphanFence: number | null
-}
 
 /**
  * The way to a claim: first what this process knows by itself, then one statement that many share. See
@@ -69,22 +45,22 @@ export function createAdmission(
   session: LockSession | null,
   orphans: OrphanKeeper,
 ) {
-  const send = async (asks: readonly Ask[]): Promise<Answer[]> => {
-    const requests = JSON.stringify(asks.map(toClaimRequest))
-    const call =
-      session?.call ??
-      (async (name: string, args: readonly unknown[]) => ({
-        answer: await runtime.executor.call(name, args),
-        era: 0,
-      }))
+  const call =
+    session?.call ??
+    (async (name: string, args: readonly unknown[]) => ({
+      answer: await runtime.executor.call(name, args),
+      era: 0,
+    }))
+  const send = async (way: Way, asks: readonly Ask[]): Promise<Answer[]> => {
+    const { name, args, answersFrom } = way(asks)
     const attempt = async (): Promise<Answer[]> => {
       const workerId = await runtime.term.id()
-      let answers: Answer[] | 'term_retired'
+      let told: Told[] | 'term_retired'
       let era: number
       try {
-        const told = await call('admit', [requests, workerId, session !== null])
-        answers = told.answer as Answer[] | 'term_retired'
-        era = told.era
+        const reply = await call(name, [...args, workerId, session !== null])
+        told = answersFrom(reply.answer)
+        era = reply.era
       } catch (error) {
         if (isConnectionError(error)) {
           // Whether it admitted, or still will, is unknown: nobody must wait for a claim that nobody executes.
@@ -97,11 +73,11 @@ export function createAdmission(
         }
         throw sqlState(error) === '53200' ? new LockTableFullError({ cause: error }) : error
       }
-      if (answers === 'term_retired') {
+      if (told === 'term_retired') {
         await runtime.term.verify(runtime.admissionTimeoutMs)
         return attempt()
       }
-      return inOrder(answers, (answer) => {
+      return inOrder(told, (answer) => {
         if (answer.verdict !== 'admitted') return answer
         registry.announce(answer.fence)
         if (answer.lockKey !== null) session?.hold(answer.fence, answer.lockKey, era)
@@ -111,9 +87,17 @@ export function createAdmission(
     return retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed)
   }
   const isolates = (error: unknown) => !isConnectionError(error)
+  const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), { isolates })
   // A statement's requests are of one kind.
-  const recorded = createBatcher(send, { isolates })
-  const unrecorded = createBatcher(send, { isolates })
+  const first = batcherOf(shortWay)
+  const recorded = batcherOf(longWay)
+  const unrecorded = batcherOf(longWay)
+  const batcherFor = ({ request, liveFences, orphanFence }: Ask) => {
+    if (!request.recordsRun) return unrecorded
+    const { runId, isSystem } = request.job
+    const isPlain = runId === null && !isSystem && liveFences.length === 0 && orphanFence === null
+    return isPlain ? first : recorded
+  }
 
   /** Asks the database until it says yes or no. */
   const ask = async (entry: LocalEntry, liveFences: number[]): Promise<Admission> => {
@@ -121,8 +105,8 @@ export function createAdmission(
     let giveUpAt: number | null = null
     let orphanFence: number | null = null
     for (let round = 1; ; round++) {
-      const { add } = request.recordsRun ? recorded : unrecorded
-      const answer: Answer = await add({ request, liveFences, orphanFence })
+      const asked: Ask = { request, liveFences, orphanFence }
+      const answer: Answer = await batcherFor(asked).add(asked)
       if (answer.verdict === 'admitted') {
         const claim = claimFrom(answer)
         registry.admitted(entry, claim)
@@ -243,14 +227,5 @@ function refusalFrom({ verdict, discard, retryAfterMs, holder, run }: RefusedAns
     retryAfterMs: retryAfterMs > 0 || discard ? retryAfterMs : DEFAULT_RETRY_AFTER_MS,
     holder: holder === null ? null : { ...holder, since: new Date(holder.since) },
     run: run === null ? null : runFromRow(run),
-  }
-}
-
-function toClaimRequest({ request, liveFences, orphanFence }: Ask, n: number) {
-  return {
-    run: toRunRequest(request, n),
-    records_run: request.recordsRun,
-    live_fences: liveFences,
-    orphan_fence: orphanFence,
   }
 }

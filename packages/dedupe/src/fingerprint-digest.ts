@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
 import { InvalidOptionError } from '@opsledger/core'
 
 /** Bytes: 128 bits, the least that cannot be searched. */
@@ -10,7 +10,7 @@ export const MIN_FINGERPRINT_KEY_BYTES = 16
  */
 export function digester(key: string | Uint8Array | undefined): (text: string) => string {
   if (key === undefined) {
-    return (text) => `f1.${createHash('sha256').update(`["f1",${text}]`).digest('base64url')}`
+    return (text) => `f1.${hash('sha256', `["f1",${text}]`, 'base64url')}`
   }
   const secret = secretKey(key)
   return (text) => `f1k.${createHmac('sha256', secret).update(`["f1k",${text}]`).digest('base64url')}`

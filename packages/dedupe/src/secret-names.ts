@@ -1,6 +1,6 @@
 import { OpsLedgerError } from '@opsledger/core'
 import { renderPath } from './canonical-json-error.ts'
-import type { Json } from './json-snapshot.ts'
+import type { Json, JsonObject } from './json-snapshot.ts'
 
 /** A field that is named like a secret was about to go into a fingerprint. Holds its path, never its value. */
 export class SecretFieldError extends OpsLedgerError {
@@ -58,6 +58,20 @@ const AMOUNT_OF_TOKENS =
  * innocent name, and `pass`, `pin`, `key` and `session` alone count as innocent.
  */
 export function isSecretName(name: string): boolean {
+  let isSecret = verdicts.get(name)
+  if (isSecret === undefined) {
+    isSecret = readsLikeSecret(name)
+    if (verdicts.size >= MAX_VERDICTS) verdicts.clear()
+    verdicts.set(name, isSecret)
+  }
+  return isSecret
+}
+
+/** The same few names come with every job; names that are data, such as ids used as keys, must not pile up. */
+const verdicts = new Map<string, boolean>()
+const MAX_VERDICTS = 1_000
+
+function readsLikeSecret(name: string): boolean {
   const words = (name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? []).map((word) => word.toLowerCase())
   const named =
     SECRET_ENDING.test(words.join('')) ||
@@ -82,9 +96,11 @@ export function refuseSecretNames(
     for (const [index, element] of value.entries()) refuseSecretNames(element, allow, [...trail, index])
     return
   }
-  for (const [key, member] of Object.entries(value)) {
-    const here = [...trail, key]
-    if (isSecretName(key) && !allow.has(key)) throw new SecretFieldError(renderPath('$', here), key)
-    refuseSecretNames(member, allow, here)
+  for (const key of Object.keys(value)) {
+    if (isSecretName(key) && !allow.has(key)) {
+      throw new SecretFieldError(renderPath('$', [...trail, key]), key)
+    }
+    const member = (value as JsonObject)[key]!
+    if (typeof member === 'object') refuseSecretNames(member, allow, [...trail, key])
   }
 }

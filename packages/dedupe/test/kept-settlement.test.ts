@@ -29,7 +29,7 @@ it('an attempt whose settlement is still kept is not freed as an orphan, and cou
     if (name === 'settle' && !settlesGetThrough) throw lost()
     const answer = await call(name, args, timeoutMs)
     if (name === 'free_orphans') freed += 1
-    if (name === 'admit' && !isAdmissionLost) {
+    if (name === 'admit_unopposed' && !isAdmissionLost) {
       isAdmissionLost = true
       throw lost()
     }

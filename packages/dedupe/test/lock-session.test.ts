@@ -123,14 +123,14 @@ function listen<N extends LedgerEventName>(name: N): LedgerEvents[N][] {
   return messages
 }
 
-/** `admit` does its work, locks included, and then fails, until the answer is called. */
+/** An admission does its work, locks included, and then fails, until the answer is called. */
 async function breakAdmission(errcode: string): Promise<() => Promise<void>> {
   await database.pool().query(`
-    alter function opsledger.admit rename to admit_itself;
-    create function opsledger.admit(p_requests jsonb, p_worker uuid, p_session boolean)
-    returns jsonb language plpgsql as $$
+    alter function opsledger.admit_unopposed rename to admit_itself;
+    create function opsledger.admit_unopposed(text, text, text, text, text, text, text, text, text, uuid, boolean)
+    returns json language plpgsql as $$
     begin
-      perform opsledger.admit_itself(p_requests, p_worker, p_session);
+      perform opsledger.admit_itself($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
       raise exception 'broken on purpose' using errcode = '${errcode}';
     end $$`)
   let isBroken = true
@@ -138,8 +138,8 @@ async function breakAdmission(errcode: string): Promise<() => Promise<void>> {
     if (!isBroken) return
     isBroken = false
     await database.pool().query(`
-      drop function opsledger.admit;
-      alter function opsledger.admit_itself rename to admit`)
+      drop function opsledger.admit_unopposed;
+      alter function opsledger.admit_itself rename to admit_unopposed`)
   }
   onTestFinished(mend)
   return mend

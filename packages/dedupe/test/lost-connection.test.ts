@@ -18,7 +18,7 @@ interface Payload {
   readonly work: string
 }
 
-const isAdmission = (sql: string) => sql.includes('"admit"(')
+const isAdmission = (sql: string) => sql.includes('"admit_unopposed"(')
 const isSettlement = (sql: string) => sql.includes('"settle"(')
 
 describe.each(['session', 'lease'] as const)('exclusion by %s', (exclusion) => {

@@ -22,7 +22,7 @@ async function meetOwnOrphan(work: string) {
   await worker.deliver({ work: `warm-up ${work}` }, 'warm-up')
   const { identity } = worker.identify({ work })
   proxy
-    .loseReplyOf((sql) => sql.includes('"admit"('))
+    .loseReplyOf((sql) => sql.includes('"admit_unopposed"('))
     .done.then(() => {
       proxy.onClientData(() => 'cut')
       proxy.cut()

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { validate } from 'uuid'
 import { InvalidOptionError, MissingIdentityError } from '../errors.ts'
 import { type ExactScope, exactScope } from './scope.ts'
@@ -63,6 +63,9 @@ export function runIdentity(scope: ExactScope, runId: string): string {
   return digest('run', scope, runId.toLowerCase())
 }
 
+/** Two bits of the digest under the two that say which kind of UUID it is. */
+const VARIANTS = '89ab'
+
 /**
  * SHA-256 of a JSON array, as a UUID of version 8 (RFC 9562, section 5.8): 122 bits, a fixed-size key that Postgres
  * stores in 16 bytes. A JSON array has one reading, so no two lists of parts share a text; the first part is the
@@ -70,9 +73,7 @@ export function runIdentity(scope: ExactScope, runId: string): string {
  */
 function digest(kind: 'run' | 'work', scope: ExactScope, ...parts: (string | null)[]): string {
   const text = JSON.stringify(['opsledger.1', kind, scope.workspaceId, scope.tenantId, ...parts])
-  const bytes = createHash('sha256').update(text, 'utf8').digest().subarray(0, 16)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const hex = bytes.toString('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  const hex = hash('sha256', text, 'hex')
+  const variant = VARIANTS[Number.parseInt(hex[16]!, 16) & 3]
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

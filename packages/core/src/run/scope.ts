@@ -32,12 +32,8 @@ export function exactScope(scope: Scope): ExactScope {
   if (typeof scope !== 'object' || scope === null) {
     throw new InvalidOptionError('scope', scope, '{ workspaceId, tenantId? }')
   }
-  for (const key of Object.keys(scope)) {
-    const meant = nearest(key, SCOPE_KEYS)
-    if (meant === undefined || meant === key || meant in scope) continue
-    const option = `scope.${key}`
-    throw new InvalidOptionError(option, `${option} is not a key of a scope; did you mean ${meant}?`)
-  }
+  // With both there is nothing that another key could have been meant as.
+  if (!('tenantId' in scope && 'workspaceId' in scope)) refuseMisspelt(scope)
   const { workspaceId, tenantId } = scope
   assertText('scope.workspaceId', workspaceId, MAX_SCOPE_ID_LENGTH)
   if (tenantId === undefined && 'tenantId' in scope) {
@@ -46,6 +42,15 @@ export function exactScope(scope: Scope): ExactScope {
   }
   if (tenantId != null) assertText('scope.tenantId', tenantId, MAX_SCOPE_ID_LENGTH)
   return Object.freeze({ workspaceId, tenantId: tenantId ?? null })
+}
+
+function refuseMisspelt(scope: object): void {
+  for (const key of Object.keys(scope)) {
+    const meant = nearest(key, SCOPE_KEYS)
+    if (meant === undefined || meant === key || meant in scope) continue
+    const option = `scope.${key}`
+    throw new InvalidOptionError(option, `${option} is not a key of a scope; did you mean ${meant}?`)
+  }
 }
 
 /** @throws InvalidOptionError unless the value is text that Postgres can store in a key */

@@ -7,6 +7,7 @@ import {
   lostRunFunction,
   refusedFunction,
 } from '../sql/admit.ts'
+import { admitUnopposedFunction } from '../sql/admit-unopposed.ts'
 import { adoptFunction, freeOrphansFunction } from '../sql/adopt.ts'
 import { coolingRunFunction, explainFunction, releaseFunction } from '../sql/explain.ts'
 import { claimByOtherWorkIndex, claimRequestType, jobClaimTable } from '../sql/job-claim.ts'
@@ -31,6 +32,7 @@ export const migrations: MigrationSet = {
         lostRunFunction,
         refusedFunction,
         admitFunction,
+        admitUnopposedFunction,
         settleFunction,
         lockClaimFunction,
         adoptFunction,
