@@ -26,6 +26,7 @@ export default defineConfig({
       project('queues', 'examples/queues'),
       project('model', 'proof/model'),
       project('chaos', 'proof/chaos'),
+      project('bench', 'proof/bench'),
     ],
   },
 })
