@@ -11,7 +11,7 @@ import type { Site } from './site.ts'
  * The short form of a fault brings about what a mutant does wrong by chance, nearly always: one that was not seen is looked
  * for with so many seeds altogether, this one and those after it.
  */
-const MAX_TRIES = 3
+const MAX_TRIES = 10
 
 /** Runs each mutant under its fault; tells `onResult` of each. */
 export async function runMutants(
