@@ -328,13 +328,16 @@ describe('G5, nothing is lost', () => {
   test('a run that was left running for the sweep, unless nobody heard of it', () => {
     const story = (fence: number) => {
       const one = good().section(2, 300, 310, { runId: 'r2' }).executed('d1', 311, 2, 'unconfirmed')
-      one.ledger.leftRunning = [{ id: 'r2', fence, deliveryId: 'd1' }]
+      one.ledger.leftRunning = [{ id: 'r2', fence, deliveryId: 'd1', pid: 9 }]
       return one.with({ mayBeUnconfirmed: () => true })
     }
     expect(story(2).broken()).toEqual([])
     expect(story(3).broken()).toEqual(['G5'])
     expect(story(3).with({ losesReplies: true }).broken()).toEqual([])
     expect(story(1).with({ losesReplies: true }).broken()).toEqual(['G5'])
+    // What a process had sent when it was killed is carried out whenever the server reads it.
+    expect(story(3).killed(9, 400).broken()).toEqual([])
+    expect(story(3).killed(8, 400).broken()).toEqual(['G5'])
   })
   test('what is held by a living worker or after the sweep, or found by a second one', () => {
     for (const left of ['heldClaims', 'sweptAgain'] as const) {
@@ -452,7 +455,7 @@ describe('G5, reasons', () => {
         .with({ losesReplies: true })
         .skipped('d3', 250, 'overlap', { fence: 4, deliveryId: 'd1' })
       expect(story.broken()).toEqual(['G5'])
-      story.ledger.leftRunning = [{ id: 'r4', fence: 4, deliveryId: 'd1' }]
+      story.ledger.leftRunning = [{ id: 'r4', fence: 4, deliveryId: 'd1', pid: 9 }]
       expect(story.broken()).toEqual([])
     })
   })

@@ -5,6 +5,8 @@ import type pg from 'pg'
 /** What the tables say when all is over. */
 export interface LedgerPicture {
   readonly runs: readonly RunPicture[]
+  /** The process of each worker id. */
+  readonly pids: ReadonlyMap<string, number>
   /** Runs that were still running when everybody had gone, before the sweep. */
   readonly leftRunning: readonly RunningPicture[]
   /** Claims that living workers held although nothing was left to execute, for longer than letting go may take. */
@@ -32,6 +34,7 @@ export interface RunPicture {
 
 export interface PastPicture {
   readonly fence: number
+  readonly workerId: string
   readonly deliveryId: string
   readonly outcome: string
   readonly total: number | null
@@ -43,6 +46,8 @@ interface RunningPicture {
   readonly id: string
   readonly fence: number
   readonly deliveryId: string
+  /** Of the process that it was admitted for. */
+  readonly pid: number
 }
 
 interface HeldPicture {
@@ -89,9 +94,11 @@ export async function readLedger(
 ): Promise<LedgerPicture> {
   const connectionsLeft = await settledConnections(pool)
   const running = await pool.query<RunningPicture>(
-    `select id, fence::float8 as fence, delivery_id as "deliveryId" from opsledger.operation_run
-     where status = 'running'`,
+    `select r.id, r.fence::float8 as fence, r.delivery_id as "deliveryId", l.pid
+     from opsledger.operation_run r join opsledger.worker_lease l on l.id = r.worker_id
+     where r.status = 'running'`,
   )
+  const leases = await pool.query<{ id: string; pid: number }>('select id, pid from opsledger.worker_lease')
   const ledger = createLedger({ connection: url })
   let first: Run[] = []
   let again: Run[] = []
@@ -130,6 +137,7 @@ export async function readLedger(
       reasonCode: row.reason_code,
       history: row.attempt_history,
     })),
+    pids: new Map(leases.rows.map(({ id, pid }) => [id, pid])),
     leftRunning: running.rows,
     heldByLiving,
     heldClaims: held.rows[0].n,

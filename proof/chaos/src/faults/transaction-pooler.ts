@@ -77,7 +77,7 @@ export const transactionPooler: Fault = {
       const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), expectedCodes: [] })
       sections += ruling.sections.length
       rulings.push(ruling)
-      readmissionMs.push(...readmissionsAfterKills(ruling.sections, evidence.crew.interruptions))
+      readmissionMs.push(...readmissionsAfterKills(ruling.sections, evidence))
       trial.say(`${sections} sections, ${kills} kills`)
     }
     for (const ms of readmissionMs) {

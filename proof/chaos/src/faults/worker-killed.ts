@@ -53,7 +53,7 @@ export const workerKilled: Fault = {
       const evidence = await arena.finish()
       const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), expectedCodes: [] })
       rulings.push(ruling)
-      readmissionMs.push(...readmissionsAfterKills(ruling.sections, evidence.crew.interruptions))
+      readmissionMs.push(...readmissionsAfterKills(ruling.sections, evidence))
       trial.say(`${kills} kills, ${rulings.reduce((sum, { sections }) => sum + sections.length, 0)} sections`)
     }
     const late = readmissionMs.filter((ms) => ms > CHAOS_LEASE_MS + READMISSION_GRACE_MS)

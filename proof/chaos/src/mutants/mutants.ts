@@ -143,8 +143,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'dedupe/src/admission.ts',
-        find: 'call(name, [...args, workerId, session !== null])',
-        replace: 'call(name, [...args, workerId, false])',
+        find: 'call(name, [...args, workerId, session !== null], letsGo)',
+        replace: 'call(name, [...args, workerId, false], letsGo)',
       },
     ],
   },

@@ -59,8 +59,8 @@ function judgeLeftOver(one: Case, against: Against): void {
       against('G5', `run ${run.id} was left ${run.status}, and none of its deliveries is due: ${show(run)}`)
     }
   }
-  for (const { id, fence, deliveryId } of leftRunning) {
-    if (isUnheardOf(fence, one)) continue
+  for (const { id, fence, deliveryId, pid } of leftRunning) {
+    if (isUnheardOf(fence, one) || cameTooLate(fence, pid, one)) continue
     against('G5', `run ${id} was left running under fence ${fence}, and ${deliveryId} has come to an end`)
   }
   for (const { fence, workerId } of heldByLiving) {
@@ -76,6 +76,12 @@ function mayWait({ status, fence, history }: RunPicture, one: Case): boolean {
   return (
     status === 'retrying' && last?.outcome === 'lost' && last.fence === fence && isUnheardOf(last.fence, one)
   )
+}
+
+/** A statement that was on its way when its process was killed: the server carries it out whenever it reads it. */
+function cameTooLate(fence: number, pid: number, { byFence, evidence }: Case): boolean {
+  const wasKilled = evidence.crew.interruptions.some((one) => one.kind === 'killed' && one.pid === pid)
+  return wasKilled && !byFence.has(fence)
 }
 
 /** Its admission committed when nobody waited for it any more, or its settlement was given up. */

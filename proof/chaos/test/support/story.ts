@@ -20,6 +20,7 @@ export class Story {
   readonly fallen: string[] = []
   readonly modes = new Map<number, 'session' | 'lease'>()
   ledger: { -readonly [K in keyof Omit<LedgerPicture, 'runs'>]: LedgerPicture[K] } = {
+    pids: new Map(),
     leftRunning: [],
     heldByLiving: [],
     heldClaims: 0,
@@ -153,6 +154,7 @@ export function past(fence: number, deliveryId: string, outcome = 'failed'): Pas
   const counted = outcome === 'lost' ? null : fence
   return {
     fence,
+    workerId: `of fence ${fence}`,
     deliveryId,
     outcome,
     total: counted,
