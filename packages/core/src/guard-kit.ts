@@ -44,6 +44,7 @@ export type {
 } from './guard/guard.ts'
 export {
   type AdmittedAnswer,
+  batching,
   callAdopt,
   callSweep,
   claimFrom,

@@ -230,6 +230,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   const readyToRead = () => unlessClosed(readiness.ready)
   const used: MigrationSet[] = [migrations]
   let mayWork: Promise<void> | null = null
+  let isReady = false
   /** Looked at once, when there is something; and again after a failure. */
   const assertWorkable = () => {
     mayWork ??= assertMayWork(executor, schema, used).catch((error) => {
@@ -253,13 +254,17 @@ export function createLedger(options: LedgerOptions): Ledger {
       readiness.requireMigrations(set)
       used.push(set)
       mayWork = null
+      isReady = false
     },
     ready: () =>
       unlessClosed(async () => {
         const facts = await readiness.ready()
+        const needed = used.length
         await assertWorkable()
+        isReady = needed === used.length
         return facts
       }),
+    isReady: () => isReady,
     onReady: (check) => checks.push(check),
     onClose: (close) => closers.unshift(close),
     isClosed: () => closing !== null,

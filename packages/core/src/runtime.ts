@@ -20,6 +20,8 @@ export interface Runtime {
   readonly redactor: Redactor
   /** Resolves when the server was looked at and all needed migrations are there; looks again after a failure. */
   ready(): Promise<ServerFacts>
+  /** Whether that has been found once, for all that is needed by now: each delivery asks. */
+  isReady(): boolean
   /** A guard's migrations are needed too. */
   requireMigrations(set: MigrationSet): void
   /** What a guard looks at when the host asks whether the ledger is ready. */

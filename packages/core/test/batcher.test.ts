@@ -68,14 +68,14 @@ test('more than a batch holds is sent in the order of arrival, a batch at a time
   expect(batches).toHaveLength(3)
 })
 
-test('a batch holds 256 unless told otherwise', async () => {
+test('a batch holds 128 unless told otherwise', async () => {
   const sizes: number[] = []
   const batcher = createBatcher(async (items: readonly number[]) => {
     sizes.push(items.length)
     return items
   })
   await Promise.all(Array.from({ length: DEFAULT_MAX_BATCH + 1 }, (_, n) => batcher.add(n)))
-  expect(sizes).toEqual([256, 1])
+  expect(sizes).toEqual([128, 1])
 })
 
 describe('a send that fails', () => {
@@ -149,4 +149,34 @@ test('idle resolves when nothing waits and nothing is in flight', async () => {
   batches[1]!.resolve()
   await idle
   expect(await Promise.all(answers)).toEqual(['a!', 'b!'])
+})
+
+test('with two sends at once, what arrives while one is under way goes with the other; a third waits', async () => {
+  const sends: { items: readonly number[]; end: () => void }[] = []
+  const batcher = createBatcher(
+    (items: readonly number[]) =>
+      new Promise<number[]>((resolve) => sends.push({ items, end: () => resolve([...items]) })),
+    { maxBatch: 2, maxInFlight: 2 },
+  )
+  const added = [1, 2, 3].map((item) => batcher.add(item))
+  await Promise.resolve()
+  expect(sends.map(({ items }) => items)).toEqual([[1, 2], [3]])
+  added.push(batcher.add(4), batcher.add(5))
+  await new Promise(setImmediate)
+  expect(sends).toHaveLength(2)
+  sends[1]!.end()
+  expect(await added[2]).toBe(3)
+  await new Promise(setImmediate)
+  expect(sends.map(({ items }) => items)).toEqual([[1, 2], [3], [4, 5]])
+  let isIdle = false
+  const idle = batcher.idle().then(() => {
+    isIdle = true
+  })
+  sends[2]!.end()
+  expect(await Promise.all(added.slice(3))).toEqual([4, 5])
+  await new Promise(setImmediate)
+  expect(isIdle).toBe(false)
+  sends[0]!.end()
+  await idle
+  expect(await Promise.all(added)).toEqual([1, 2, 3, 4, 5])
 })

@@ -1,6 +1,7 @@
 import { ScopeMismatchError } from '@opsledger/core'
 import {
   type Admission,
+  batching,
   claimFrom,
   createBatcher,
   inOrder,
@@ -47,18 +48,18 @@ export function createAdmission(
 ) {
   const call =
     session?.call ??
-    (async (name: string, args: readonly unknown[]) => ({
-      answer: await runtime.executor.call(name, args),
+    (async (name: string, args: readonly unknown[], letsGo: boolean) => ({
+      answer: await runtime.executor.call(name, letsGo ? [...args, '{}'] : args),
       era: 0,
     }))
   const send = async (way: Way, asks: readonly Ask[]): Promise<Answer[]> => {
-    const { name, args, answersFrom } = way(asks)
+    const { name, args, letsGo, answersFrom } = way(asks)
     const attempt = async (): Promise<Answer[]> => {
       const workerId = await runtime.term.id()
       let told: Told[] | 'term_retired'
       let era: number
       try {
-        const reply = await call(name, [...args, workerId, session !== null])
+        const reply = await call(name, [...args, workerId, session !== null], letsGo)
         told = answersFrom(reply.answer)
         era = reply.era
       } catch (error) {
@@ -86,8 +87,7 @@ export function createAdmission(
     }
     return retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed)
   }
-  const isolates = (error: unknown) => !isConnectionError(error)
-  const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), { isolates })
+  const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), batching(runtime))
   // A statement's requests are of one kind.
   const first = batcherOf(shortWay)
   const recorded = batcherOf(longWay)
@@ -156,7 +156,7 @@ export function createAdmission(
       }
       if (local.state === 'executing')
         return { admitted: false, refusal: localOverlap(request, local, runtime) }
-      await local.left.promise
+      await registry.untilLeft(local)
       if (local.refusal !== null && isSharedBy(local.refusal, local.request, request, delivery.id)) {
         return { admitted: false, refusal: local.refusal }
       }

@@ -16,8 +16,8 @@ export interface LocalEntry {
   claim: Claim | RunClaim | null
   /** Why it was not admitted, for those who waited for its answer. */
   refusal: Refusal | null
-  /** Resolves when the state has been left. */
-  left: { promise: Promise<void>; resolve: () => void }
+  /** For those who wait until the state has been left; null while nobody does. */
+  left: PromiseWithResolvers<void> | null
 }
 
 /**
@@ -33,6 +33,8 @@ export interface LocalRegistry {
   /** The claim may be of another identity than was asked for: the run that stands for the work has its own. */
   admitted(entry: LocalEntry, claim: Claim): void
   settling(entry: LocalEntry): void
+  /** Of an entry that was just found: resolves when it is in another state, or gone. */
+  untilLeft(entry: LocalEntry): Promise<void>
   leave(entry: LocalEntry): void
   byFence(fence: number): LocalEntry | null
   liveFences(): number[]
@@ -64,18 +66,22 @@ function createLocalRegistry(): LocalRegistry {
   const newcomers = new Set<LocalEntry>()
   const freeing = new Map<string, Promise<void>>()
 
-  const keysOf = ({ request, claim }: LocalEntry) =>
-    new Set([
-      request.job.identity,
-      request.job.workKey,
-      ...(claim === null ? [] : [claim.identity, claim.workKey]),
-    ])
+  /** One, most of the time: the work's, which is its identity. */
+  const keysOf = ({ request: { job }, claim }: LocalEntry): string[] => {
+    const keys = [job.identity]
+    for (const key of [job.workKey, claim?.identity, claim?.workKey]) {
+      if (key !== undefined && !keys.includes(key)) keys.push(key)
+    }
+    return keys
+  }
 
+  const announceLeft = (entry: LocalEntry) => {
+    entry.left?.resolve()
+    entry.left = null
+  }
   const nextState = (entry: LocalEntry, state: LocalEntry['state']) => {
     entry.state = state
-    const { resolve } = entry.left
-    entry.left = Promise.withResolvers<void>()
-    resolve()
+    announceLeft(entry)
   }
 
   return {
@@ -83,15 +89,9 @@ function createLocalRegistry(): LocalRegistry {
     isBusy: (identity, workKey) =>
       byKey.has(identity) ||
       byKey.has(workKey) ||
-      [...newcomers].some((entry) => keysOf(entry).has(identity) || keysOf(entry).has(workKey)),
+      [...newcomers].some((entry) => keysOf(entry).some((key) => key === identity || key === workKey)),
     enter(request, isNewcomer) {
-      const entry: LocalEntry = {
-        request,
-        state: 'admitting',
-        claim: null,
-        refusal: null,
-        left: Promise.withResolvers<void>(),
-      }
+      const entry: LocalEntry = { request, state: 'admitting', claim: null, refusal: null, left: null }
       if (isNewcomer) newcomers.add(entry)
       else for (const key of keysOf(entry)) byKey.set(key, entry)
       return entry
@@ -105,6 +105,10 @@ function createLocalRegistry(): LocalRegistry {
       nextState(entry, 'executing')
     },
     settling: (entry) => nextState(entry, 'settling'),
+    untilLeft(entry) {
+      entry.left ??= Promise.withResolvers()
+      return entry.left.promise
+    },
     leave(entry) {
       newcomers.delete(entry)
       for (const key of keysOf(entry)) if (byKey.get(key) === entry) byKey.delete(key)
@@ -112,7 +116,7 @@ function createLocalRegistry(): LocalRegistry {
         byFence.delete(entry.claim.fence)
         alive.delete(entry.claim.fence)
       }
-      entry.left.resolve()
+      announceLeft(entry)
     },
     byFence: (fence) => byFence.get(fence) ?? null,
     liveFences: () => [...alive],

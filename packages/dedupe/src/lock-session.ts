@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { LedgerClosedError } from '@opsledger/core'
 import {
+  arrayLiteral,
   bounded,
   type ConnectionSettings,
   callText,
@@ -33,10 +34,11 @@ export interface LockSession {
   /** Opens the connection, unless it is open. @throws as `call` */
   ready(): Promise<void>
   /**
-   * `era` tells which locks the answer may speak of: those of statements sent before a reset are gone.
+   * `era` tells which locks the answer may speak of: those of statements sent before a reset are gone. With `letsGo` the
+   * locks that are to be let go just now are its last argument, and it does that first.
    * @throws TransactionPoolerError, DatabaseUnavailableError, DatabaseRefusedError
    */
-  call(name: string, args: readonly unknown[]): Promise<{ answer: unknown; era: number }>
+  call(name: string, args: readonly unknown[], letsGo?: boolean): Promise<{ answer: unknown; era: number }>
   /** The admitted claim's lock is this session's now, and is asked for again after a lost connection or a reset. */
   hold(fence: number, lockKey: string, era: number): void
   /** Lets the lock go, together with others, soon; not awaited. */
@@ -242,14 +244,16 @@ export function createLockSession({
     async ready() {
       await ready()
     },
-    async call(name, args) {
+    async call(name, args, letsGo = false) {
       const on = await ready()
       const sentIn = era
+      // Taken where it is sent: a connection later they would be somebody else's.
+      const values = letsGo ? [...args, arrayLiteral(unlocking.splice(0), (key) => key)] : [...args]
       try {
         const { rows } = await ask<{ answer: string | null }>(on, {
           name: `opsledger:${schema}.${name}`,
-          text: callText(schema, name, args.length),
-          values: args as unknown[],
+          text: callText(schema, name, values.length),
+          values,
         })
         return { answer: parseAnswer(rows), era: sentIn }
       } catch (error) {

@@ -42,6 +42,8 @@ export interface RefusedAnswer {
 export type Way = (asks: readonly Ask[]) => {
   readonly name: string
   readonly args: readonly unknown[]
+  /** Whether it takes the locks that are to be let go, behind them. */
+  readonly letsGo: boolean
   readonly answersFrom: (told: unknown) => Told[] | 'term_retired'
 }
 
@@ -56,6 +58,7 @@ export const longWay: Way = (asks) => {
   return {
     name: 'admit',
     args: [JSON.stringify(requests)],
+    letsGo: false,
     answersFrom: (told) => told as Told[] | 'term_retired',
   }
 }
@@ -111,7 +114,7 @@ export const shortWay: Way = (asks) => {
     })
     return answers
   }
-  return { name: 'admit_unopposed', args, answersFrom }
+  return { name: 'admit_unopposed', args, letsGo: true, answersFrom }
 }
 
 const workOf = ({ request }: Ask): string => request.job.workKey

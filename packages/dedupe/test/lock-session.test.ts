@@ -127,10 +127,11 @@ function listen<N extends LedgerEventName>(name: N): LedgerEvents[N][] {
 async function breakAdmission(errcode: string): Promise<() => Promise<void>> {
   await database.pool().query(`
     alter function opsledger.admit_unopposed rename to admit_itself;
-    create function opsledger.admit_unopposed(text, text, text, text, text, text, text, text, text, uuid, boolean)
+    create function opsledger.admit_unopposed(
+      text, text, text, text, text, text, text, text, text, uuid, boolean, text)
     returns json language plpgsql as $$
     begin
-      perform opsledger.admit_itself($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+      perform opsledger.admit_itself($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
       raise exception 'broken on purpose' using errcode = '${errcode}';
     end $$`)
   let isBroken = true

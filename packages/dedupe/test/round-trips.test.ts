@@ -90,6 +90,20 @@ describe.each(['session', 'lease'] as const)('exclusion by %s', (exclusion) => {
     expect(after).toEqual([expect.stringContaining('select pg_advisory_unlock')])
   })
 
+  test('a job right behind another lets the lock of that one go on its way: no statement more', async () => {
+    const { log, deliver } = await start()
+    const counts = await log.record(async () => {
+      await deliver('ahead', 'b1')
+      await deliver('behind', 'b2')
+    })
+    const calls = counts.statements.map((sql) => sql.match(/"(admit|settle)/)?.[1])
+    expect(calls).toEqual(['admit', 'settle', 'admit', 'settle'])
+    if (exclusion === 'lease') return
+    await unlocked(log)
+    const { rows } = await database.pool().query("select from pg_locks where locktype = 'advisory'")
+    expect(rows).toEqual([])
+  })
+
   test('a duplicate of work that runs in the same process costs no round trip', async () => {
     const { log, deliver, latch } = await start()
     const running = latch('duplicated')

@@ -112,11 +112,11 @@ const askFor = (work: string, deliveryId: string): Ask => ({
 
 /** What a way answers, undone at once; without what differs from question to question. */
 async function told(way: Way, asks: readonly Ask[]): Promise<unknown[]> {
-  const { name, args, answersFrom } = way(asks)
+  const { name, args, letsGo, answersFrom } = way(asks)
   const client = await database.pool().connect()
   try {
     await client.query('begin')
-    const parameters = [...args, asking.termId, false]
+    const parameters = [...args, asking.termId, false, ...(letsGo ? ['{}'] : [])]
     const marks = parameters.map((_, index) => `$${index + 1}`)
     const { rows } = await client.query(`select opsledger.${name}(${marks})::text as answer`, parameters)
     const answers = answersFrom(JSON.parse(rows[0].answer)) as Told[]

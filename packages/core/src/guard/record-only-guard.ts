@@ -1,4 +1,4 @@
-import { createBatcher } from '../batcher.ts'
+import { type BatcherOptions, createBatcher } from '../batcher.ts'
 import { isConnectionError } from '../database/database-error.ts'
 import type { Call, Executor } from '../database/executor.ts'
 import { retrying } from '../database/retry.ts'
@@ -35,7 +35,7 @@ export function createRecordOnlyGuard(runtime: Runtime, ledger: Ledger): Guard {
       )) as (AdmittedAnswer | { verdict: 'not_this_scope'; n: number })[]
       return inOrder(answers, (answer) => ({ ...answer, workerId }))
     },
-    { isolates: (error) => !isConnectionError(error) },
+    batching(runtime),
   )
 
   const settle = createSettler(runtime, async (settlements) =>
@@ -68,6 +68,14 @@ export function createRecordOnlyGuard(runtime: Runtime, ledger: Ledger): Guard {
     },
     sweep: (limits) => callSweep(executor, 'sweep_runs', limits),
   }
+}
+
+/**
+ * How admissions and settlements go out: what fails with the connection fails for all of them. Two sends at once on the
+ * library's own connections keep both sides busy; a host's pool is not the library's to fill.
+ */
+export function batching({ executor }: Runtime): BatcherOptions {
+  return { maxInFlight: executor.isOwn ? 2 : 1, isolates: (error) => !isConnectionError(error) }
 }
 
 /** One batch of a sweep, by the function that a guard has for it in the schema. */
@@ -200,14 +208,11 @@ export function createSettler(
   onUnconfirmed?: (claim: Claim, settlement: Settlement, cooldownMs: number) => void,
 ): Guard['settle'] {
   type Entry = { claim: Claim; settlement: Settlement; cooldownMs: number }
-  const batcher = createBatcher<Entry, SettlementReply>(
-    async (entries) => {
-      const payload = entries.map(toSettlement)
-      const answers = (await retrying(() => send(payload), runtime.settlementTimeoutMs)) as SettlementRow[]
-      return inOrder(answers, replyFrom)
-    },
-    { isolates: (error) => !isConnectionError(error) },
-  )
+  const batcher = createBatcher<Entry, SettlementReply>(async (entries) => {
+    const payload = entries.map(toSettlement)
+    const answers = (await retrying(() => send(payload), runtime.settlementTimeoutMs)) as SettlementRow[]
+    return inOrder(answers, replyFrom)
+  }, batching(runtime))
   return async (claim, settlement, cooldownMs) => {
     try {
       return await batcher.add({ claim, settlement, cooldownMs })

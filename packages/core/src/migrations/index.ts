@@ -23,6 +23,7 @@ import {
   runByDeliveryIndex,
   runByScopeIndex,
   runByTypeIndex,
+  runRules,
   runTypes,
 } from '../sql/operation-run.ts'
 import { namedTermsFunction, pruneLeasesFunction, pruneRunsFunction } from '../sql/prune-runs.ts'
@@ -59,6 +60,7 @@ export const migrations: MigrationSet = {
         retireTermFunction,
         retireOwnTermFunction,
         ...runTypes,
+        ...runRules,
         operationRunTable,
         openRunIndex,
         runByScopeIndex,

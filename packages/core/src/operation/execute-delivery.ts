@@ -12,7 +12,7 @@ import type { Runtime } from '../runtime.ts'
 import type { Execution } from '../worker/executions.ts'
 import type { OperationPlan } from './operation-plan.ts'
 import type { ProgressReporter } from './progress-reporter.ts'
-import { isSecured, runAttempt } from './run-attempt.ts'
+import { isSecured, runAttempt, standsAlready } from './run-attempt.ts'
 import { createRunTransaction, withTransaction } from './run-transaction.ts'
 
 interface Job<P> {
@@ -48,7 +48,7 @@ export async function executeDelivery<P, R>(
     }
     const execution = runtime.executions.add(admission.claim, plan.guard, createCountBook())
     try {
-      if (!(await isSecured(runtime, execution))) continue
+      if (!standsAlready(runtime, execution) && !(await isSecured(runtime, execution))) continue
       return await executeAttempt(runtime, reporter, plan, execution, admission.claim, asked)
     } finally {
       runtime.executions.remove(execution)

@@ -44,7 +44,7 @@ export function createOperation<P, R>(
     const context = plan.contextOf(payload)
     if (runtime.isClosed()) throw new LedgerClosedError()
     signal?.throwIfAborted()
-    await runtime.ready()
+    if (!runtime.isReady()) await runtime.ready()
     signal?.throwIfAborted()
     return { job, context }
   }

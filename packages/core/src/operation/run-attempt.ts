@@ -16,6 +16,11 @@ export interface AttemptEnding<R> {
   readonly durationMs: number
 }
 
+/** Whether it may begin without a question: nearly always. */
+export function standsAlready({ term, isClosed }: Runtime, execution: Execution): boolean {
+  return term.covers(execution) && !execution.isLost && !isClosed()
+}
+
 /** False when the claim was taken before it began: nothing was executed, and it asks again like any newcomer. */
 export async function isSecured(runtime: Runtime, execution: Execution): Promise<boolean> {
   let isReady = false

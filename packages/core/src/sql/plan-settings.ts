@@ -25,7 +25,8 @@ export const writeRules = `
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'local', true);
   end if;
-  perform set_config('idle_in_transaction_session_timeout', '10s', true);`
+  -- as a condition it is no statement of its own
+  if set_config('idle_in_transaction_session_timeout', '10s', true) is null then null; end if;`
 
 /**
  * What a function that decides and writes asks of its transaction. READ COMMITTED, because each statement inside it must

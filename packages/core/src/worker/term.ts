@@ -36,6 +36,8 @@ export interface Term {
    * @throws DatabaseUnavailableError when the database stayed away for `withinMs`
    */
   verify(withinMs: number): Promise<void>
+  /** Whether an execution which is about to begin stands on a live term, as far as this process knows. */
+  covers(execution: Execution): boolean
   /**
    * Makes sure that an execution which is about to begin stands on a live term: its admission may have taken longer
    * than the lease, or been made under a term that is retired by now. Aborts it when it was taken.
@@ -189,6 +191,8 @@ export function createTerm(
     }
   }
 
+  const covers = ({ claim }: Execution) => performance.now() < deadlineAt && claim.workerId === currentId
+
   return {
     async id() {
       if (isClosed) throw new LedgerClosedError()
@@ -204,8 +208,9 @@ export function createTerm(
       return registering
     },
     verify: (withinMs) => retrying(renew, withinMs, () => isClosed),
+    covers,
     async secure(execution, withinMs) {
-      if (performance.now() < deadlineAt && execution.claim.workerId === currentId) return
+      if (covers(execution)) return
       const giveUpAt = performance.now() + withinMs
       await retrying(
         async () => {

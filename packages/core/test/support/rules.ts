@@ -13,11 +13,21 @@ export interface RefusedRow {
 /** Every rule that the tables and domains of the schema state, read off the catalog. */
 export async function rulesOf(pool: pg.Pool, tables: readonly string[]): Promise<string[]> {
   const { rows } = await pool.query<{ rule: string }>(
-    `select conname as rule from pg_constraint
-     where contype <> 'n' and (
-       conrelid in (select unnest($1::regclass[]))
-       or contypid in (
-         select a.atttypid from pg_attribute a where a.attrelid in (select unnest($1::regclass[]))))
+    `with own as (
+       select oid, conname, contypid from pg_constraint
+       where contype <> 'n' and (
+         conrelid in (select unnest($1::regclass[]))
+         or contypid in (
+           select a.atttypid from pg_attribute a where a.attrelid in (select unnest($1::regclass[]))))
+     ), carried as (
+       -- a CHECK that only takes in the rules of a domain states none itself
+       select d.objid as carrier, d.refobjid as domain from pg_depend d join pg_type t on t.oid = d.refobjid
+       where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_type'::regclass and t.typtype = 'd'
+         and d.objid in (select oid from own where contypid = 0)
+     )
+     select conname as rule from own where oid not in (select carrier from carried)
+     union
+     select conname from pg_constraint where contypid in (select domain from carried)
      union
      select c.relname || '.' || a.attname || ' is not null'
      from pg_attribute a join pg_class c on c.oid = a.attrelid

@@ -13,12 +13,15 @@ import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/gu
  * text, because a host's driver has its own ideas of arrays. Answers with what was admitted, side by side too:
  * `places` (null: all of them), `fences`, `lockKeys`, `times`; and with what `admit` answered, as `others`.
  *
+ * Before all that it lets go of this session's locks of `p_unlocks`: a worker that goes from job to job needs no
+ * statement of its own for that.
+ *
  * Lock, clock: as `admit`. What changed between two of its statements raises 40001: the caller tries again.
  */
 export const admitUnopposedFunction: SqlFile = (s) => `
 create function ${s}.admit_unopposed(
   p_works text, p_runs text, p_workspaces text, p_tenants text, p_types text, p_deliveries text, p_attempts text,
-  p_maxima text, p_contexts text, p_worker uuid, p_session boolean
+  p_maxima text, p_contexts text, p_worker uuid, p_session boolean, p_unlocks text
 ) returns json language plpgsql${planSettings} as $$
 declare
   v_works uuid[] := p_works;
@@ -38,6 +41,9 @@ declare
   v_fences bigint[];
   v_times timestamptz[];
 begin${transactionRules}
+  if p_unlocks <> '{}' then
+    perform pg_advisory_unlock(key) from unnest(p_unlocks::bigint[]) as q(key);
+  end if;
   if not exists (select from ${s}.worker_lease where id = p_worker and retired_at is null) then
     return '"term_retired"';
   end if;
@@ -48,7 +54,8 @@ begin${transactionRules}
   into v_lock_keys, v_got
   from (select n, ${s}.lock_key(work) as key from unnest(v_works) with ordinality as q(work, n) offset 0) as k;
 
-  -- look
+  -- look; offset 0 keeps each look a probe of its index: joined, on tables that were empty when the plan was made, they
+  -- are read whole each time
   select array_agg(n order by n) into v_places
   from unnest(v_works, v_got, v_workspaces, v_deliveries)
     with ordinality as q(work, got, workspace_id, delivery_id, n)
@@ -58,14 +65,15 @@ begin${transactionRules}
         or (c.state = 'cooling' and c.cooldown_until > clock_timestamp())
         or exists (
           select from ${s}.operation_run r where r.id = c.run_id and (r.attempt_history is not null
-            or (r.outcome = 'failed' and r.reason_code in ('worker.lost', 'delivery.lost'))))))
-    and not exists (select from ${s}.job_claim o where o.work_key = q.work and o.identity <> o.work_key)
+            or (r.outcome = 'failed' and r.reason_code in ('worker.lost', 'delivery.lost'))) offset 0)) offset 0)
+    and not exists (
+      select from ${s}.job_claim o where o.work_key = q.work and o.identity <> o.work_key offset 0)
     and not exists (
       select from ${s}.operation_run r
-      where r.workspace_id = q.workspace_id and r.work_key = q.work and r.completed_at is null)
+      where r.workspace_id = q.workspace_id and r.work_key = q.work and r.completed_at is null offset 0)
     and not exists (
       select from ${s}.operation_run r
-      where r.delivery_id = q.delivery_id and r.completed_at is not null and r.work_key = q.work);
+      where r.delivery_id = q.delivery_id and r.completed_at is not null and r.work_key = q.work offset 0);
 
   if v_places is null or cardinality(v_places) < cardinality(v_works) then
     if p_session then

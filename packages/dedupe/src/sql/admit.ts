@@ -76,14 +76,14 @@ begin${transactionRules}
         from unnest(v_target, v_work) with ordinality as p(target, work, n) offset 0) as k
       offset 0) as locked;
 
-    -- 3. look
+    -- 3. look; each at its index, whatever the size of the tables when the plan was made (offset 0 keeps them apart)
     for seen in
       select q.target, q.work, q.got, q.run as request, q.records_run, q.live_fences, q.orphan_fence,
         named.id as named_id, named.status as named_status, named.fence as named_fence,
         named.identity as named_identity, named.work_key as named_work_key, named.is_of_scope,
         named.has_history, named.canonical_id as named_canonical_id,
         open.id as open_id, open.status as open_status, open.fence as open_fence, open.identity as open_identity,
-        lost.identity as lost_identity, c as claim, l as lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id, other.is_at_it
+        lost.identity as lost_identity, c.claim, l.lease, ended.id as ended_id, k.identity as cooling_identity, k.run_id as cooling_run_id, other.is_at_it
       from unnest(v_asks, v_target, v_work, v_got)
         as q(run, records_run, live_fences, orphan_fence, target, work, got)
       left join lateral (
@@ -91,11 +91,12 @@ begin${transactionRules}
           r.canonical_run_id as canonical_id,
           (r.workspace_id, r.type) = ((q.run).workspace_id, (q.run).type)
             and r.tenant_id is not distinct from (q.run).tenant_id as is_of_scope
-        from ${s}.operation_run r where q.records_run and r.id = (q.run).run_id) as named on true
+        from ${s}.operation_run r where q.records_run and r.id = (q.run).run_id offset 0) as named on true
       left join lateral (
         select r.id, r.status, r.fence, r.identity from ${s}.operation_run r
         where q.records_run and r.workspace_id = (q.run).workspace_id and r.completed_at is null
-          and r.work_key = case when named.is_of_scope then named.work_key else (q.run).work_key end) as open on true
+          and r.work_key = case when named.is_of_scope then named.work_key else (q.run).work_key end
+        offset 0) as open on true
       left join lateral (
         -- work that was opened with a run id, and whose worker was lost: a delivery without one reopens that run
         select o.identity from ${s}.job_claim o join ${s}.operation_run r on r.id = o.run_id
@@ -105,8 +106,11 @@ begin${transactionRules}
           and not exists (
             select from ${s}.job_claim w where w.identity = q.work and w.settled_at > o.settled_at)
         order by o.settled_at desc limit 1) as lost on open.id is null
-      left join ${s}.job_claim c on c.identity = q.target
-      left join ${s}.worker_lease l on l.id = c.worker_id and c.state = 'held'
+      left join lateral (
+        select x as claim from ${s}.job_claim x where x.identity = q.target offset 0) as c on true
+      left join lateral (
+        select x as lease from ${s}.worker_lease x
+        where x.id = (c.claim).worker_id and (c.claim).state = 'held' offset 0) as l on true
       left join lateral (
         select r.id from ${s}.operation_run r
         where q.records_run and r.delivery_id = (q.run).delivery_id and r.completed_at is not null
