@@ -3,7 +3,7 @@
  * with it only such packages.
  * @module
  */
-export { type Batcher, createBatcher, DEFAULT_MAX_BATCH } from './batcher.ts'
+export { type Batcher, type BatcherOptions, createBatcher, DEFAULT_MAX_BATCH } from './batcher.ts'
 export { arrayLiteral } from './database/array-literal.ts'
 export { bounded } from './database/bounded.ts'
 export {
