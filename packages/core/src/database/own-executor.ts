@@ -18,7 +18,10 @@ import {
 import { transactionOnClient } from './host-transaction.ts'
 import { openPool } from './own-pool.ts'
 
-/** Enough for a settlement in flight, a renewal, a read and a host transaction at once. */
+/**
+ * Enough for two settlements under way, a renewal and a read. In lease mode admissions go this way as well: then what
+ * finds them all taken waits for a batch at most.
+ */
 export const DEFAULT_CONNECTIONS = 4
 
 /** Longer than a failover's first refused connects take to turn into accepted ones on a healthy network. */
