@@ -85,7 +85,7 @@ export function createAdmission(
         return { ...answer, workerId }
       })
     }
-    return retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed)
+    return registry.asking(retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed))
   }
   const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), batching(runtime))
   // A statement's requests are of one kind.
@@ -114,6 +114,8 @@ export function createAdmission(
       }
       if (answer.verdict === 'not_this_scope') throw new ScopeMismatchError(request.job.runId!)
       if (answer.verdict === 'own_orphan') {
+        // Its answer may be on its way, on another connection, and asked for under another name of the same work.
+        if (!registry.isAlive(answer.fence)) await registry.answered()
         if (registry.isAlive(answer.fence)) liveFences = [...liveFences, answer.fence]
         else orphanFence = answer.fence
         if (round < MAX_ROUNDS) continue

@@ -43,6 +43,10 @@ export interface LocalRegistry {
   whileFreeing(works: readonly Work[], work: () => Promise<void>): Promise<void>
   /** Settles when the orphan of this work has been freed or not; null when nobody is at it. */
   freed(identity: string, workKey: string): Promise<void> | null
+  /** While this runs, the answer of an admission is on its way. */
+  asking<T>(answer: Promise<T>): Promise<T>
+  /** Resolves when the answers have come that are on their way now: what they admitted is alive from then on. */
+  answered(): Promise<void>
   /** A fence is alive from the moment its answer arrives, before anybody has looked at it. */
   announce(fence: number): void
 }
@@ -65,6 +69,7 @@ function createLocalRegistry(): LocalRegistry {
   const alive = new Set<number>()
   const newcomers = new Set<LocalEntry>()
   const freeing = new Map<string, Promise<void>>()
+  const underway = new Set<Promise<unknown>>()
 
   /** One, most of the time: the work's, which is its identity. */
   const keysOf = ({ request: { job }, claim }: LocalEntry): string[] => {
@@ -133,6 +138,17 @@ function createLocalRegistry(): LocalRegistry {
       }
     },
     freed: (identity, workKey) => freeing.get(identity) ?? freeing.get(workKey) ?? null,
+    async asking(answer) {
+      underway.add(answer)
+      try {
+        return await answer
+      } finally {
+        underway.delete(answer)
+      }
+    },
+    async answered() {
+      await Promise.allSettled([...underway])
+    },
     announce: (fence) => {
       alive.add(fence)
     },

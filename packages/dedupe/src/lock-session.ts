@@ -158,6 +158,8 @@ export function createLockSession({
     destroy(lost)
     if (client !== lost) return
     client = null
+    // Gone with it: on the next connection they would be somebody else's.
+    unlocking = []
     if (isClosed) return
     publish('opsledger:lock_session.lost', { schema, held: held.size })
     if (held.size > 0) reconnect()

@@ -87,6 +87,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
     await registry.whileFreeing(claims, async () => {
       // Before the list: what is claimed later than this is on no list, and none of this statement's business.
       const newestFence = await executor.call('last_fence', [])
+      await registry.answered()
       await executor.call('free_orphans', [
         JSON.stringify(
           claims.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),

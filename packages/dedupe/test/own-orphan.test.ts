@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { DatabaseUnavailableError } from '@opsledger/core'
+import { pause } from '@opsledger/core/guard'
 import { eventually, startProxy } from '@opsledger/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { mutate } from './acceptance/support/database.ts'
@@ -62,4 +64,40 @@ it('would be discarded for an execution that there is not, if it were told of an
   const { verdict, asked } = await meetOwnOrphan('mutant')
   expect(verdict).toMatchObject({ executed: false, reason: 'overlap', action: 'discard' })
   expect(asked).toBe(1)
+})
+
+it("a claim whose answer is on its way is nobody's orphan, also to who asks for its work under another name", async () => {
+  const runId = randomUUID()
+  const [claimed, judged, executing] = Array.from({ length: 3 }, () => Promise.withResolvers<void>())
+  const end = Promise.withResolvers<void>()
+  let mostAtOnce = 0
+  let now = 0
+  const worker = racingWorker(
+    database,
+    async () => {
+      mostAtOnce = Math.max(mostAtOnce, ++now)
+      executing!.resolve()
+      await end.promise
+      now--
+    },
+    { exclusion: 'lease' },
+  )
+  // This process cannot see that a delivery of the run and one of other work are the same: the database can.
+  await worker.open({ work: 'on its way', runId })
+  worker.onAnswer(async (name) => {
+    // Later than all that follows from the other answer at once.
+    if (name === 'admit') setImmediate(judged!.resolve)
+    if (name !== 'admit_unopposed') return
+    claimed!.resolve()
+    await judged!.promise
+  })
+  const first = worker.deliver({ work: 'on its way' }, 'first')
+  await claimed!.promise
+  const second = worker.deliver({ work: 'other work', runId }, 'second')
+  await executing!.promise
+  const verdict = await Promise.race([second, end.promise, pause(2_000)])
+  end.resolve()
+  expect(mostAtOnce).toBe(1)
+  expect(verdict).toMatchObject({ executed: false, reason: 'overlap' })
+  expect(await first).toMatchObject({ executed: true, settlement: 'settled' })
 })

@@ -112,7 +112,17 @@ describe('a handler that fails while its settling transaction is in its commit',
 
 describe('a settling transaction whose commit nobody could confirm, on the last attempt', () => {
   /** The database is away from the commit on, until the handler has learned that nobody knows. */
-  async function concludeInDoubt(work: string, { isCommitted = false, comesBack = true }) {
+  async function concludeInDoubt(
+    work: string,
+    {
+      isCommitted = false,
+      comesBack = true,
+      isSwallowed = false,
+      onAnswer = (_: string): unknown => null,
+      settlementTimeoutMs = 300,
+      exclusion = 'session' as 'session' | 'lease',
+    },
+  ) {
     const proxy = await startProxy(database.url)
     let isAway = false
     const worker = racingWorker(
@@ -134,18 +144,21 @@ describe('a settling transaction whose commit nobody could confirm, on the last 
         }
         try {
           await run.transaction(away, { settles: true })
+        } catch (error) {
+          if (!isSwallowed) throw error
         } finally {
           isAway &&= !comesBack
           if (comesBack) proxy.onClientData(null)
         }
       },
-      { connection: proxy.url, settlementTimeoutMs: 300 },
+      { connection: proxy.url, settlementTimeoutMs, exclusion },
     )
     onTestFinished(async () => {
       proxy.onClientData(null)
       await worker.ledger.close({ withinMs: 500 })
       await proxy.stop()
     })
+    worker.onAnswer(onAnswer)
     const conclusion = await worker.conclude({ work }, work, 1, 1)
     proxy.onClientData(null)
     return { worker, conclusion }
@@ -173,6 +186,41 @@ describe('a settling transaction whose commit nobody could confirm, on the last 
     const again = racingWorker(database)
     expect(await again.conclude({ work: 'rolled back' }, 'rolled back', 1, 1)).toMatchObject({
       executed: true,
+    })
+  })
+
+  it('and that was rolled back, under a handler that went on: the delivery goes back all the same', async () => {
+    const { conclusion } = await concludeInDoubt('swallowed', { isSwallowed: true })
+    expect(conclusion).toMatchObject({
+      threw: true,
+      error: expect.any(TransactionUnconfirmedError),
+      isHandedBack: true,
+      run: { status: 'retrying' },
+    })
+  })
+
+  it('and that was rolled back: what another attempt ended meanwhile is not taken for its own end', async () => {
+    const other = racingWorker(database, ({ counts }) => counts.itemSucceeded(7))
+    let isLost = false
+    const { conclusion } = await concludeInDoubt('ended by another', {
+      settlementTimeoutMs: 2_000,
+      // Nothing but the row keeps the other one away, until it is settled.
+      exclusion: 'lease',
+      // The settlement was written, its reply is lost, and another delivery is faster than the next try.
+      async onAnswer(name) {
+        if (name !== 'settle' || isLost) return
+        isLost = true
+        const verdict = await other.deliver({ work: 'ended by another' }, 'other')
+        expect(verdict).toMatchObject({ executed: true, run: { attempt: 2, outcome: 'succeeded' } })
+        throw new Error('Connection terminated unexpectedly')
+      },
+    })
+    expect(isLost).toBe(true)
+    expect(conclusion).toMatchObject({
+      threw: true,
+      settlement: 'already_settled',
+      isHandedBack: true,
+      run: { status: 'retrying' },
     })
   })
 
@@ -204,6 +252,7 @@ describe('a claim whose host is in its commit when its term was retired', () => 
         await run.transaction((trx: Transaction<{ gated: { work: string } }>) =>
           trx.insertInto('gated').values({ work: 'gated' }).execute(),
         )
+        await end.promise
       },
       { exclusion: 'lease', isGuarded, leaseMs: 3_000 },
     )
@@ -219,13 +268,18 @@ describe('a claim whose host is in its commit when its term was retired', () => 
        returning id`,
     )
     const retired = rows[0].id
-    await eventually(async () => {
-      const moved = await pool.query(
-        `select worker_id from opsledger.operation_run where status = 'running' and delivery_id = 'd1'`,
-      )
-      expect(moved.rows[0].worker_id).not.toBe(retired)
-    })
+    const hasMoved = (deliveryId: string) =>
+      eventually(async () => {
+        const moved = await pool.query(
+          `select worker_id from opsledger.operation_run where status = 'running' and delivery_id = $1`,
+          [deliveryId],
+        )
+        expect(moved.rows[0].worker_id).not.toBe(retired)
+      })
+    await hasMoved('d1')
     await gate.open()
+    // It is asked about again, and follows.
+    await hasMoved('d2')
     end.resolve()
     expect(await committing).toMatchObject({ settlement: 'settled' })
     expect(await neighbour).toMatchObject({ settlement: 'settled' })

@@ -2,7 +2,7 @@ import type { Call } from '../database/executor.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Delivery } from '../run/delivery.ts'
 import type { JobIdentity } from '../run/identity.ts'
-import type { PastAttempt, Run } from '../run/run.ts'
+import type { PastAttempt, Run, RunOutcome } from '../run/run.ts'
 import type { Settlement } from '../run/settlement.ts'
 import type { SettlementAnswer, Verdict } from '../run/verdict.ts'
 
@@ -123,4 +123,6 @@ export interface SettlementReply {
   readonly answer: SettlementAnswer
   /** By the database's clock; null while the run is not completed, and when it is not known whether it is. */
   readonly completedAt: Date | null
+  /** With `already_settled`: how this attempt was settled before, where the run still remembers it. */
+  readonly ending?: { readonly outcome: RunOutcome; readonly reasonCode: string | null } | null
 }

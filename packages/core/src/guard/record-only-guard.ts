@@ -237,10 +237,11 @@ interface SettlementRow {
   n: number
   answer: SettlementAnswer
   completedAt: string | null
+  ending?: SettlementReply['ending']
 }
 
-function replyFrom({ answer, completedAt }: SettlementRow): SettlementReply {
-  return { answer, completedAt: completedAt === null ? null : new Date(completedAt) }
+function replyFrom({ answer, completedAt, ending = null }: SettlementRow): SettlementReply {
+  return { answer, completedAt: completedAt === null ? null : new Date(completedAt), ending }
 }
 
 /** One settlement of a batch, as the schema's `run_settlement` type takes it. */

@@ -28,6 +28,7 @@ import {
 } from '../sql/operation-run.ts'
 import { namedTermsFunction, pruneLeasesFunction, pruneRunsFunction } from '../sql/prune-runs.ts'
 import {
+  endingOfFunction,
   reportProgressFunction,
   runSettlementType,
   settleRunBatchFunction,
@@ -75,6 +76,7 @@ export const migrations: MigrationSet = {
         startRunsFunction,
         runSettlementType,
         wasSettledFunction,
+        endingOfFunction,
         settleRunsFunction,
         settleRunBatchFunction,
         reportProgressFunction,

@@ -118,7 +118,7 @@ export function planOperation<P, R>(
     guard,
     cooldownMs: assertDuration('cooldownMs', options.cooldownMs ?? guard.cooldownMs),
     handler: options.handler,
-    contextOf: (payload) => assertContext(options.context?.(payload) ?? null),
+    contextOf: (payload) => exactContext(options.context?.(payload) ?? null),
     identify(payload) {
       const fingerprint = options.fingerprint && exactFingerprint(options.fingerprint(payload))
       const scope = exactScope(options.scope(payload))
@@ -150,7 +150,7 @@ export function planSystemJob<P, R>(options: SystemJobOptions<P, R>, ledger: Led
     guard: options.guard,
     cooldownMs: 0,
     handler: options.handler,
-    contextOf: (payload) => assertContext(options.context?.(payload) ?? null),
+    contextOf: (payload) => exactContext(options.context?.(payload) ?? null),
     identify: (payload) =>
       jobIdentity({
         scope: exactScope({ workspaceId: options.workspaceId(payload) }),
@@ -187,8 +187,9 @@ export function exactFingerprint(fingerprint: unknown): string | undefined {
 /** A few facts; a payload belongs into the queue. */
 const MAX_CONTEXT_LENGTH = 16_384
 
-/** @throws InvalidOptionError unless it is JSON that Postgres can store */
-function assertContext(context: unknown): unknown {
+/** As the database will give it back. @throws InvalidOptionError unless it is JSON that Postgres can store */
+function exactContext(context: unknown): unknown {
+  if (context === null) return null
   let text: string | undefined
   try {
     text = JSON.stringify(context)
@@ -207,7 +208,7 @@ function assertContext(context: unknown): unknown {
       `plain JSON of at most ${MAX_CONTEXT_LENGTH} characters, without NUL`,
     )
   }
-  return context
+  return JSON.parse(text)
 }
 
 /** @throws InvalidOptionError unless it is a whole number of milliseconds of at most 24 days (2^31 - 1) */

@@ -73,12 +73,19 @@ export async function runAttempt<R>(
     reply = await guard.settle(claim, settlement, cooldownMs)
   } else if (execution.committed === null) {
     // Whether it has settled itself is asked with a settlement that decides nothing, so that an end is its own.
+    const { settlement: hoped, error } = execution.unconfirmed!
     settlement = settlementOfFailure(book, UNCONFIRMED, false)
-    handedBack = UNCONFIRMED
     reply = await guard.settle(claim, settlement, cooldownMs)
-    if (reply.answer === 'already_settled' && reply.completedAt !== null) {
-      settlement = execution.unconfirmed!
+    const { outcome, reasonCode } = reply.ending ?? {}
+    const hasTakenPlace =
+      reply.answer === 'already_settled' && outcome === hoped.outcome && reasonCode === hoped.reasonCode
+    if (hasTakenPlace) {
+      settlement = hoped
       handedBack = null
+    } else {
+      // Also where the handler went on as if nothing had happened: its writes may be gone.
+      if (!('error' in ending)) ending = { error }
+      handedBack = UNCONFIRMED
     }
   } else {
     // How it ended was written with the host's own writes: what the handler did afterwards changes nothing of it.

@@ -93,7 +93,7 @@ export function createRunTransaction(
       if (transactionId === null || !isConnectionError(error)) throw error
       await assertCommitted(runtime, transactionId, error).catch((unconfirmed) => {
         if (unconfirmed instanceof TransactionUnconfirmedError && settled !== null) {
-          execution.unconfirmed = settled.settlement
+          execution.unconfirmed = { settlement: settled.settlement, error: unconfirmed }
         }
         throw unconfirmed
       })

@@ -55,8 +55,8 @@ begin
   into v_answers from run;
   if cardinality(v_answers) = cardinality(p_settlements) then return v_answers; end if;
 
-  select array_agg(jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'answer',
-    case when ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end))
+  select array_agg(jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'ending', ${s}.ending_of(r, i.fence),
+    'answer', case when ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end))
   into v_others
   from unnest(p_settlements) as i
   left join ${s}.operation_run r on r.id = i.run_id
@@ -82,6 +82,19 @@ return coalesce(
   or exists (
     select from jsonb_array_elements(r.attempt_history) as a
     where (a ->> 'fence')::bigint = p_fence and a ->> 'outcome' <> 'lost'), false)`
+
+/** Effect: none. How the attempt under this fence ended, as it was settled; null when it was not. */
+export const endingOfFunction: SqlFile = (s) => `
+create function ${s}.ending_of(r ${s}.operation_run, p_fence bigint) returns jsonb
+language sql stable
+return case
+  when r.fence = p_fence and r.status = 'completed'
+    then jsonb_build_object('outcome', r.outcome, 'reasonCode', r.reason_code)
+  else (
+    select jsonb_build_object('outcome', a -> 'outcome', 'reasonCode', a -> 'reasonCode')
+    from jsonb_array_elements(r.attempt_history) as a
+    where (a ->> 'fence')::bigint = p_fence limit 1)
+end`
 
 /**
  * Effect: what operators see of running attempts; never the result. A run that is no longer at this fence is left.

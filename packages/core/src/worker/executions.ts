@@ -1,3 +1,4 @@
+import type { TransactionUnconfirmedError } from '../errors.ts'
 import type { Claim, Guard, SettlementReply } from '../guard/guard.ts'
 import type { CountBook } from '../run/counts.ts'
 import type { Settlement } from '../run/settlement.ts'
@@ -18,8 +19,8 @@ export interface Execution {
   abort(reason: unknown): void
   /** The settlement that was committed with the host's writes, if there is one. */
   readonly committed: CommittedSettlement | null
-  /** What a settling transaction of the host's would have written, whose commit nobody could confirm. */
-  unconfirmed: Settlement | null
+  /** A settling transaction of the host's whose commit nobody could confirm: what it would have written. */
+  unconfirmed: { readonly settlement: Settlement; readonly error: TransactionUnconfirmedError } | null
   /** Nothing more is written by this attempt: it is being settled, or was, together with the host's writes. */
   readonly isOver: boolean
   /** The host's transactions that have asked for the fence and may be committed: how the attempt ended depends on them. */

@@ -19,7 +19,7 @@ export const MAX_LEASE_MS = 600_000
  * without the age of the last renewal: with five, 63 % of the lease at worst; three were 50 %. Each is one small write.
  */
 const RENEWALS_PER_LEASE = 5
-/** As a share of the lease: a reply that takes longer leaves time for two more tries. */
+/** As a share of the lease: a reply that takes longer leaves time for another try before the deadline. */
 const CALL_TIMEOUT = 1 / 3
 /** Before the lease runs out: time for handlers to hear their signal. As a share of the lease. */
 const DEADLINE_MARGIN = 1 / 6
@@ -64,7 +64,8 @@ export function createTerm(
   let registering: Promise<string> | null = null
   let renewing: Promise<void> | null = null
   let lastFailure: unknown = null
-  let isAdopting = false
+  /** What stands under an older term, or may: its rows were somebody's when it was to move. */
+  const unadopted = new Set<Execution>()
   let renewalTimer: NodeJS.Timeout | undefined
   let deadlineTimer: NodeJS.Timeout | undefined
 
@@ -83,20 +84,23 @@ export function createTerm(
     currentId = id
     extend(sentAt)
     publish('opsledger:term.registered', { schema, workerId: id, previousWorkerId })
-    isAdopting = executions.size > 0
+    for (const execution of executions.all()) unadopted.add(execution)
     await finishAdoption()
     return id
   }
 
-  /** An adoption that failed halfway, or met rows that somebody had, is done again with the next renewal. */
+  /** An adoption that failed halfway, or met rows that somebody had, is done again with a renewal, soon. */
   const finishAdoption = async () => {
-    if (isAdopting) isAdopting = !(await adopt(executions.all()))
+    const alive = new Set(executions.all())
+    for (const execution of unadopted) if (!alive.has(execution)) unadopted.delete(execution)
+    if (unadopted.size === 0) return
+    await adopt([...unadopted])
+    if (unadopted.size > 0) renewSoon()
   }
 
-  /** False when the rows of some are somebody's just now, and they have to be asked about again. */
-  const adopt = async (moved: readonly Execution[]): Promise<boolean> => {
+  /** Those that could not be asked about just now are to be asked about again. */
+  const adopt = async (moved: readonly Execution[]): Promise<void> => {
     const workerId = currentId!
-    let isComplete = true
     const byGuard = Map.groupBy(moved, (execution) => execution.guard)
     for (const [guard, group] of byGuard as Map<Guard, Execution[]>) {
       const { kept, busy } = await guard.adopt(
@@ -105,11 +109,13 @@ export function createTerm(
       )
       for (const execution of group) {
         const { fence } = execution.claim
-        if (busy.has(fence)) isComplete = false
-        else if (!kept.has(fence)) lose(execution, 'another worker took it after the lease had run out.')
+        // A newer term may have moved them while this one's answer was on its way, or still has to.
+        if (busy.has(fence) || workerId !== currentId) unadopted.add(execution)
+        else unadopted.delete(execution)
+        if (!busy.has(fence) && !kept.has(fence))
+          lose(execution, 'another worker took it after the lease had run out.')
       }
     }
-    return isComplete
   }
 
   const lose = (execution: Execution, why: string) => {
@@ -152,13 +158,18 @@ export function createTerm(
   }
 
   const keepRenewing = () => {
+    clearTimeout(renewalTimer)
     renewalTimer = setTimeout(
       async () => {
         await renew().catch(() => {})
         if (!isClosed) keepRenewing()
       },
-      lastFailure === null && !isAdopting ? everyMs : soonMs,
+      lastFailure === null && unadopted.size === 0 ? everyMs : soonMs,
     ).unref()
+  }
+  /** Also where somebody else than the timer has asked. */
+  const renewSoon = () => {
+    if (!isClosed && currentId !== null) keepRenewing()
   }
 
   /**
@@ -216,7 +227,9 @@ export function createTerm(
         async () => {
           if (performance.now() >= deadlineAt) await renew()
           if (execution.claim.workerId === currentId) return
-          while (!(await adopt([execution]))) {
+          for (;;) {
+            await adopt([execution])
+            if (!unadopted.has(execution)) return
             if (performance.now() > giveUpAt)
               throw new DatabaseUnavailableError('The claim was busy for too long.')
             await pause(soonMs)
@@ -228,7 +241,8 @@ export function createTerm(
     },
     async reconfirm() {
       if (currentId === null || executions.size === 0) return
-      if (!(await adopt(executions.all()))) isAdopting = true
+      await adopt(executions.all())
+      if (unadopted.size > 0) renewSoon()
     },
     async close() {
       isClosed = true

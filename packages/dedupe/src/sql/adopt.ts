@@ -3,8 +3,8 @@ import { planSettings, type SqlFile, writeRules } from '@opsledger/core/guard'
 /**
  * Effect: what this process still executes, by fence, moves to its new term, claim and run together. The fence alone
  * decides. Answers with the fences that are still its own (`kept`) and with those that it could not ask about because
- * somebody has their row (`busy`): one that waits in its host's commit must not keep its neighbours from moving. What
- * was taken meanwhile is in neither.
+ * somebody has their row (`busy`): one that waits in its host's commit must not keep its neighbours from moving; and all
+ * of them are, when the term itself has been retired meanwhile: this statement comes late. What was taken is in neither.
  * Lock: the claim rows by identity, then their runs; never waited for. Clock: none.
  */
 export const adoptFunction: SqlFile = (s) => `
@@ -32,8 +32,9 @@ begin${writeRules}
     perform from ${s}.operation_run
     where id = i.run_id and fence = i.fence and status = 'running' for no key update skip locked;
     v_runs := found or i.run_id is null;
-    if not v_runs and exists (
-      select from ${s}.operation_run where id = i.run_id and fence = i.fence and status = 'running') then
+    if (not v_runs and exists (
+        select from ${s}.operation_run where id = i.run_id and fence = i.fence and status = 'running'))
+      or not exists (select from ${s}.worker_lease where id = p_worker and retired_at is null) then
       v_busy := v_busy || to_jsonb(i.fence);
       continue;
     end if;

@@ -52,7 +52,7 @@ begin${transactionRules}
   if cardinality(v_freed) = cardinality(v_settlements) then return to_jsonb(v_answers); end if;
 
   return to_jsonb(coalesce(v_answers, '{}') || array(
-    select jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'answer',
+    select jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'ending', ${s}.ending_of(r, i.fence), 'answer',
       case when i.n = any (v_taken) and not ${s}.was_settled(r, i.fence) then 'superseded'
         when c.state <> 'held' or ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end)
     from unnest(v_settlements) as i

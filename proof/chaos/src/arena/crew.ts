@@ -97,8 +97,9 @@ export function createCrew(queue: Queue, slots: number): Crew {
       },
       thaw() {
         const last = interruptions.findLast(({ pid, kind }) => pid === child.pid && kind === 'frozen')
-        child.cont()
+        // Before it goes on: whatever it does then, it does awake.
         if (last !== undefined) last.until = nanos()
+        child.cont()
       },
     }
     await child.next<FromWorker>((message) => message.kind === 'ready', { withinMs: READY_WITHIN_MS })

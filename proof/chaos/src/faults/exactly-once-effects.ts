@@ -112,7 +112,7 @@ const freeze: Injection = async ({ queue, pool }, victim, random) => {
   return unlocked
 }
 
-/** Less than what is left of a lease that is renewed every third of it, in ms. */
+/** Less than what is left of a lease that is renewed every fifth of it, in ms. */
 const LOOK_AFTER_MS = 300
 
 /** Claims of this process whose advisory lock no session has: it was cut off, and did not have it back yet. */

@@ -1,6 +1,9 @@
 import type { Evidence } from '../arena/arena.ts'
 import { NANOS_PER_MS, type Section } from './sections.ts'
 
+/** What was admitted before the freeze may begin right after it, before anything could be looked at, in ns. */
+const BEGINS_WITHIN = 100n * NANOS_PER_MS
+
 /**
  * The overlaps that nobody promises away: the older of the two is the attempt of a worker that was frozen past its lease
  * when the newer one began, and nothing but the lease held the work: the worker is in lease mode, or was cut off from
@@ -13,8 +16,8 @@ export function overlapsOfFrozen(
   unlocked: ReadonlySet<number> = new Set(),
 ) {
   const lease = BigInt(leaseMs) * NANOS_PER_MS
-  // The newest renewal was at most a third of the lease old, and took a moment: nobody can take it sooner than this.
-  const soonest = lease / 2n
+  // The newest renewal was at most a fifth of the lease old, and took a moment: nobody can take it sooner than this.
+  const soonest = (lease * 7n) / 10n
   return (one: Section, other: Section): boolean => {
     const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
     const isByLeaseAlone = modes.get(older.pid) === 'lease' || unlocked.has(older.fence)
@@ -25,7 +28,7 @@ export function overlapsOfFrozen(
         until !== null &&
         until - from >= soonest &&
         newer.startedAt >= from + soonest &&
-        older.startedAt < until + lease,
+        older.startedAt <= until + BEGINS_WITHIN,
     )
     // Frozen again before it could look, it looks when it wakes up from that.
     const awakeAt = freezes.findLast(({ from }) => from < older.endedAt!)?.until ?? null
