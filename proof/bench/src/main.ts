@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { readFacts } from './facts.ts'
 import { type Options, readOptions, USAGE, UsageError } from './options.ts'
-import { CASE_NAMES, SUITES } from './plan.ts'
+import { CASE_NAMES, chosen, SUITES } from './plan.ts'
 import { publish } from './publish.ts'
 import { goalsTable } from './report/markdown.ts'
 import type { Results } from './results.ts'
@@ -35,7 +35,9 @@ process.exitCode = failures.length > 0 ? 1 : 0
 function optionsOrExit(): Options {
   const names = { suites: SUITES.map(({ name }) => name), cases: CASE_NAMES }
   try {
-    return readOptions(process.argv.slice(2), names)
+    const read = readOptions(process.argv.slice(2), names)
+    if (!read.help) chosen(read)
+    return read
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     console.error(error.message)

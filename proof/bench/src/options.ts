@@ -65,8 +65,13 @@ export function readOptions(
     const allowed = `suites ${names.suites.join(', ')}; cases ${names.cases.join(', ')}`
     throw new UsageError(`--only names ${unknown.join(', ')}; allowed: ${allowed}`)
   }
-  if (values.publish && values.quick) {
-    throw new UsageError('--publish with --quick: its figures say nothing about speed')
+  const shortened = (['quick', 'only', 'repeats', 'seconds', 'concurrency'] as const).filter(
+    (name) => values[name] !== undefined && values[name] !== false,
+  )
+  if (values.publish && shortened.length > 0) {
+    throw new UsageError(
+      `--publish with --${shortened[0]}: what is published is the whole, with its defaults`,
+    )
   }
   return {
     isQuick: values.quick,

@@ -1,5 +1,5 @@
 import { CASES } from './cases/index.ts'
-import type { Options } from './options.ts'
+import { type Options, UsageError } from './options.ts'
 import { QUEUES } from './queues/index.ts'
 import { QUEUE_GUARDS } from './queues/queue.ts'
 import type { Trial } from './trial.ts'
@@ -154,12 +154,15 @@ export const titleOf = (name: string): string =>
 export const needsRedis = (name: string): boolean =>
   [...CASES, ...QUEUES].find((one) => one.name === name)?.needsRedis ?? false
 
-/** The suites and trials that `--only` leaves. A case that is named alone runs in every suite that has it. */
+/**
+ * The suites and trials that `--only` leaves. A case that is named alone runs in every suite that has it.
+ * @throws UsageError when that is none
+ */
 export function chosen(options: Options): { suite: Suite; trials: Trial[] }[] {
   const { only, isQuick } = options
   const suites = SUITES.filter(({ name }) => only?.includes(name) ?? true)
   const asked = suites.length > 0 && only !== null
-  return (suites.length > 0 ? suites : SUITES)
+  const selected = (suites.length > 0 ? suites : SUITES)
     .filter(({ isLong }) => !(isLong && isQuick && !asked))
     .map((suite) => {
       const trials = suite.trials(options)
@@ -167,4 +170,8 @@ export function chosen(options: Options): { suite: Suite; trials: Trial[] }[] {
       return { suite, trials: cases.length === 0 ? trials : trials.filter((one) => cases.includes(one.case)) }
     })
     .filter(({ trials }) => trials.length > 0)
+  if (selected.length === 0) {
+    throw new UsageError(`--only selects nothing: no suite of ${only?.join(', ')} has such a case`)
+  }
+  return selected
 }

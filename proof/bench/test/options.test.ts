@@ -36,6 +36,7 @@ test.each([
   [['--qick'], '--qick'],
   [['extra'], 'extra'],
   [['--quick', '--publish'], '--publish with --quick'],
+  [['--only', 'floor', '--publish'], '--publish with --only'],
 ])('%j is refused in one line', (args, message) => {
   const refused = () => read(...args)
   expect(refused).toThrow(UsageError)

@@ -105,11 +105,14 @@ export async function openArena({ serverUrl, random, mutant, slots }: ArenaOptio
       return { marks: readJournal(folder), crew, modes, deliveries: queue.records, ledger }
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(crew.workers.map((worker) => worker.kill()))
+      try {
+        await Promise.all(crew.workers.map((worker) => worker.kill()))
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
       await pool.end()
       await admin.query(`drop database if exists ${name} with (force)`)
       await admin.end()
-      rmSync(folder, { recursive: true, force: true })
     },
   }
 }
