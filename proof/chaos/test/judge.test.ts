@@ -429,6 +429,23 @@ describe('G5, reasons', () => {
       expect(story(50).broken()).toEqual([])
       expect(story(101).broken()).toEqual(['G5'])
     })
+    test('with a holder of the same process, until its caller is told', () => {
+      // Frozen when another took it over; awake, it still asks what became of its commit.
+      const story = (pid: number, asked = 150) =>
+        new Story()
+          .with({ mayBeUnconfirmed: () => true })
+          .delivery('d1')
+          .delivery('d3')
+          .section(1, 0, 90, { pid: 9, ending: 'stopped' })
+          .executed('d1', 200, 1, 'unconfirmed', { pid: 9, asked: 0 })
+          .section(2, 100, 110)
+          .executed('d1', 111, 2, 'settled', { asked: 99 })
+          .run('r1', 2, { history: [past(1, 'd1', 'lost')] })
+          .skipped('d3', asked, 'overlap', { fence: 1, deliveryId: 'd1' }, { pid })
+      expect(story(9).findings()).not.toMatch(/and the holder was gone/)
+      expect(story(8).findings()).toMatch(/G5: .* and the holder was gone/)
+      expect(story(9, 201).findings()).toMatch(/G5: .* and the holder was gone/)
+    })
     test('with a holder that was killed before its handler began, if the ledger remembers it', () => {
       const story = (holder: string) =>
         new Story()

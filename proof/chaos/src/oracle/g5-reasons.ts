@@ -41,7 +41,7 @@ function objectionToOverlap(skipped: Skipped, one: Case): string | null {
   if (trace !== undefined && trace.deliveryId !== holder.deliveryId) {
     return `fence ${holder.fence} was an attempt of ${trace.deliveryId}`
   }
-  return mayHold(holder.fence, work, askedFrom(skipped, one), at, one)
+  return mayHold(holder.fence, work, [askedFrom(skipped, one), at], skipped.pid, one)
 }
 
 function objectionToCooldown(skipped: Skipped, one: Case): string | null {

@@ -28,9 +28,16 @@ export function askedFrom({ pid, work, askedAt, answer }: Answered, { answersByW
 /**
  * Why nobody can have held the work under this fence at any moment from `from` to `to`; null when somebody can. It may
  * have been held from when its delivery asked until its caller was told that it is settled; where that is not known,
- * until the next attempt began and its own process was gone.
+ * until the next attempt began and its own process was gone. Its own process holds it until its caller is told, whatever
+ * others have done meanwhile: `askedBy` is who refused for it.
  */
-export function mayHold(fence: number, work: string, from: Nanos, to: Nanos, one: Case): string | null {
+export function mayHold(
+  fence: number,
+  work: string,
+  [from, to]: readonly [Nanos, Nanos],
+  askedBy: number,
+  one: Case,
+): string | null {
   const section = one.byFence.get(fence)
   const told = one.toldOf.get(fence)
   if (section === undefined && told === undefined && !isRemembered(fence, work, one)) {
@@ -40,6 +47,7 @@ export function mayHold(fence: number, work: string, from: Nanos, to: Nanos, one
   const isOver = told?.answer.kind === 'executed' && told.answer.settlement !== 'unconfirmed'
   if (isOver) return told.at < from ? 'the holder had settled before' : null
   const next = one.byWork.get(work)?.find((later) => later.fence > fence)
+  if (section !== undefined && section.pid === askedBy && (told?.at ?? FOREVER) >= from) return null
   const goneAt = section === undefined ? 0n : (section.endedAt ?? FOREVER)
   const until = next === undefined ? FOREVER : next.startedAt > goneAt ? next.startedAt : goneAt
   return until < from ? 'the holder was gone, and another had executed' : null
