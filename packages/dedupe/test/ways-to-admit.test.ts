@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { JobIdentity } from '@opsledger/core'
 import { createGuard } from '@opsledger/dedupe'
+import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { admitUnopposedFunction } from '../src/sql/admit-unopposed.ts'
 import { type Ask, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
@@ -110,8 +111,8 @@ const askFor = (work: string, deliveryId: string): Ask => ({
   orphanFence: null,
 })
 
-/** What a way answers, undone at once; without what differs from question to question. */
-async function told(way: Way, asks: readonly Ask[]): Promise<unknown[]> {
+/** What a way answers and writes, undone at once; without what differs from question to question. */
+async function told(way: Way, asks: readonly Ask[]): Promise<{ answers: unknown[]; written: unknown }> {
   const { name, args, letsGo, answersFrom } = way(asks)
   const client = await database.pool().connect()
   try {
@@ -120,11 +121,34 @@ async function told(way: Way, asks: readonly Ask[]): Promise<unknown[]> {
     const marks = parameters.map((_, index) => `$${index + 1}`)
     const { rows } = await client.query(`select opsledger.${name}(${marks})::text as answer`, parameters)
     const answers = answersFrom(JSON.parse(rows[0].answer)) as Told[]
-    return answers.toSorted((a, b) => a.n - b.n).map(comparable)
+    const works = asks.map(({ request }) => request.job.workKey)
+    return {
+      answers: answers.toSorted((a, b) => a.n - b.n).map(comparable),
+      written: await rowsOf(client, works),
+    }
   } finally {
     await client.query('rollback')
     client.release()
   }
+}
+
+/** The claims and runs of these works, but for fences and times, which no two questions share; and who holds what locks. */
+async function rowsOf(client: pg.ClientBase, works: readonly string[]): Promise<unknown> {
+  const { rows: claims } = await client.query(
+    `select to_jsonb(c) - 'fence' - 'claimed_at' as claim from opsledger.job_claim c
+     where work_key = any ($1) order by work_key, identity`,
+    [works],
+  )
+  const { rows: runs } = await client.query(
+    `select to_jsonb(r) - 'fence' - 'created_at' - 'started_at' - 'attempt_history' as run,
+       jsonb_array_length(r.attempt_history) as attempts from opsledger.operation_run r
+     where work_key = any ($1) order by work_key, id`,
+    [works],
+  )
+  const { rows: locks } = await client.query(
+    `select classid, objid from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() order by 1, 2`,
+  )
+  return { claims, runs, locks }
 }
 
 function comparable(answer: Told) {
@@ -135,7 +159,7 @@ function comparable(answer: Told) {
   return { ...rest, isNew: createdAt === startedAt, history: attemptHistory?.length ?? 0 }
 }
 
-describe('the short way to a claim answers as the long one does', () => {
+describe('the short way to a claim answers and writes as the long one does', () => {
   it.each(Object.keys(STATES))('for work that is %s', async (state) => {
     for (const deliveryId of DELIVERIES) {
       const asks = [askFor(state, deliveryId)]
@@ -146,9 +170,9 @@ describe('the short way to a claim answers as the long one does', () => {
   it.each(DELIVERIES)('for all of these and new work in one batch (%s)', async (deliveryId) => {
     const works = Object.keys(STATES).flatMap((state) => [state, `new beside ${state}`])
     const asks = works.map((work) => askFor(work, deliveryId))
-    const answers = await told(shortWay, asks)
-    expect(answers).toEqual(await told(longWay, asks))
-    expect(answers).toHaveLength(works.length)
+    const short = await told(shortWay, asks)
+    expect(short).toEqual(await told(longWay, asks))
+    expect(short.answers).toHaveLength(works.length)
   })
 })
 
@@ -165,6 +189,16 @@ describe('that would show if it did not look at', () => {
     ['claims of the work under other identities', 'o.work_key = q.work and', 'false and'],
     ['the open run', 'r.work_key = q.work and r.completed_at is null', 'false'],
     ['what became of the delivery', 'r.completed_at is not null and', 'false and'],
+    [
+      'how often it was tried',
+      '(work, run, workspace_id, tenant_id, type, delivery_id, attempt, maximum, context, fence, at)',
+      '(work, run, workspace_id, tenant_id, type, delivery_id, maximum, attempt, context, fence, at)',
+    ],
+    [
+      'whose it is',
+      'select run, workspace_id, tenant_id, type, work, work,',
+      'select run, workspace_id, null, type, work, work,',
+    ],
   ])('%s', async (_, from, to) => {
     await database.pool().query(replacing(sound, [from, to]))
     expect(await differences()).not.toEqual([])
