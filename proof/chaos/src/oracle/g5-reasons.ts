@@ -3,6 +3,9 @@ import { type Against, type Case, isTerminal, show } from './case.ts'
 import { askedFrom, coolsUntil, mayHold } from './holders.ts'
 import type { Answered } from './sections.ts'
 
+/** Sections that a finding tells of the work. */
+const MAX_SHOWN = 5
+
 type Skipped = Answered & { readonly answer: Extract<Answer, { kind: 'skipped' }> }
 
 /** G5, why a delivery was not executed: every refusal has a holder, or a run that ended, and at that time. */
@@ -11,9 +14,11 @@ export function judgeReasons(one: Case, against: Against): void {
     if (answered.answer.kind !== 'skipped') continue
     const why = objectionTo(answered as Skipped, one)
     if (why === null) continue
-    const { deliveryId, answer } = answered
+    const { deliveryId, answer, pid, askedAt, at } = answered
     const how = answer.action === 'discard' ? 'discarded' : 'put off'
-    against('G5', `${deliveryId} was ${how} for ${answer.reason}, and ${why}: ${show(answer)}`)
+    const others = (one.byWork.get(answered.work) ?? []).slice(0, MAX_SHOWN)
+    const asked = `asked of ${pid} at ${askedAt}, told at ${at}; sections of the work: ${show(others)}`
+    against('G5', `${deliveryId} was ${how} for ${answer.reason}, and ${why}: ${show(answer)}; ${asked}`)
   }
 }
 
