@@ -1,6 +1,6 @@
 /**
  * Longer batches save nothing worth having, hold their locks longer, and leave nothing to do for the other side: two of
- * half the size are admitted and settled side by side, which 256 jobs at once ran 1.3 times as fast with.
+ * half the size are admitted and settled side by side (docs/decisions/cost.md).
  */
 export const DEFAULT_MAX_BATCH = 128
 
