@@ -5,6 +5,7 @@ import { waitUntilBlocked } from '@opsledger/testing'
 import { useDatabase } from '@opsledger/testing/vitest'
 import { describe, expect, it } from 'vitest'
 import { useLedgerDatabase, useLedgers } from './support/ledger.ts'
+import { SUCCEEDED } from './support/settlements.ts'
 
 const database = useLedgerDatabase()
 const empty = useDatabase()
@@ -171,17 +172,8 @@ describe('a guard', () => {
     const newRunId = '018f0000-0000-7000-8000-000000000001'
     const admission = await guard.admit({ job, newRunId, delivery, context: null })
     if (!admission.admitted) throw new Error('It was refused.')
-    const settlement = {
-      status: 'completed',
-      outcome: 'succeeded',
-      counts: { total: 1, processed: 1, failed: 0 },
-      itemFailures: {},
-      reasonCode: null,
-      message: null,
-      startsCooldown: true,
-    } as const
-    expect(await guard.settle(admission.claim, settlement, 60_000)).toMatchObject({ answer: 'settled' })
-    const again = { ...settlement, counts: { total: 9, processed: 9, failed: 9 } }
+    expect(await guard.settle(admission.claim, SUCCEEDED, 60_000)).toMatchObject({ answer: 'settled' })
+    const again = { ...SUCCEEDED, counts: { total: 9, processed: 9, failed: 9 } }
     expect(await guard.settle(admission.claim, again, 60_000)).toMatchObject({ answer: 'already_settled' })
     const run = await ledger.get({ workspaceId: 'w', tenantId: 't' }, newRunId)
     expect(run).toMatchObject({ outcome: 'succeeded', counts: { total: 1, processed: 1, failed: 0 } })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { jobIdentity, type Settlement } from '@opsledger/core'
+import { jobIdentity } from '@opsledger/core'
 import { toSettlement } from '@opsledger/core/guard'
 import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -8,6 +8,7 @@ import { admitUnopposedFunction } from '../src/sql/admit-unopposed.ts'
 import { type Ask, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
 import { replacing } from './concurrency/broken-sql.ts'
 import { useLedgerDatabase } from './support/ledger.ts'
+import { SUCCEEDED } from './support/settlements.ts'
 
 /**
  * Plans are made once and kept, at the first call, which is when the tables are empty; no statistics come to help. What
@@ -93,16 +94,6 @@ async function settle(client: pg.ClientBase, claims: readonly Told[]) {
   const text = 'select opsledger.settle($1)::text as answer'
   const { rows } = await client.query({ name: 'settle', text, values: [JSON.stringify(settlements)] })
   expect(JSON.parse(rows[0].answer)[0].answer).toBe('settled')
-}
-
-const SUCCEEDED: Settlement = {
-  status: 'completed',
-  outcome: 'succeeded',
-  counts: { total: 1, processed: 1, failed: 0 },
-  itemFailures: {},
-  reasonCode: null,
-  message: null,
-  startsCooldown: true,
 }
 
 /** Of the ledger's tables, as the server counts them inside a transaction. */

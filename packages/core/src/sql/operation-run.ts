@@ -30,8 +30,7 @@ create domain ${s}.attempt_history as jsonb
 
 /**
  * Effect: the rules that tie columns of a run together, each a constraint named after the rule: those of a domain over
- * what they are about. A CHECK of the table takes it in, once; as ten CHECKs they were parsed anew by each statement
- * (21 kB of them), which cost a lone insert more than everything else it did.
+ * what they are about. A CHECK of the table takes it in, once; as ten CHECKs they were parsed anew by each statement.
  */
 export const runRules: readonly SqlFile[] = [
   (s) => `

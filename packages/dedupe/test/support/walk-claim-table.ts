@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { type JobIdentity, jobIdentity, type Ledger } from '@opsledger/core'
-import { type AdmissionRequest, runtimeOf, type Settlement } from '@opsledger/core/guard'
+import { type AdmissionRequest, runtimeOf } from '@opsledger/core/guard'
 import { createGuard, type DedupeGuard, type ExclusionMode } from '@opsledger/dedupe'
 import type { Cell } from './claim-table.ts'
 import { type ScriptedClaim, scriptedWorker } from './scripted-worker.ts'
+import { SUCCEEDED } from './settlements.ts'
 import type { Queryable } from './variants.ts'
 
 /** Everything a cell needs: a holder that is in the state, and a contender that meets it. */
@@ -18,15 +19,6 @@ export interface Walk {
   play(cell: Cell): Promise<readonly string[]>
 }
 
-const SUCCEEDED: Settlement = {
-  status: 'completed',
-  outcome: 'succeeded',
-  counts: { total: 1, processed: 1, failed: 0 },
-  itemFailures: {},
-  reasonCode: null,
-  message: null,
-  startsCooldown: true,
-}
 const COOLDOWN_MS = 900_000
 
 export function walkClaimTable(
