@@ -34,8 +34,10 @@ it('an adoption that comes late moves nothing back to the term that was retired 
       return opsledger.adopt_itself(p_executions, p_worker);
     end $$`)
   const waiting = async () =>
-    (await pool.query("select from pg_locks where locktype = 'advisory' and not granted and objid = 79"))
-      .rowCount
+    (
+      await pool.query(`select from pg_locks where locktype = 'advisory' and not granted and objid = 79
+      and database = (select oid from pg_database where datname = current_database())`)
+    ).rowCount
   // The lock session comes back and asks what is still its own; that statement waits.
   await terminateLockSessions(database)
   await eventually(async () => expect(await waiting()).toBe(1))

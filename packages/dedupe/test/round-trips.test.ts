@@ -100,7 +100,10 @@ describe.each(['session', 'lease'] as const)('exclusion by %s', (exclusion) => {
     expect(calls).toEqual(['admit', 'settle', 'admit', 'settle'])
     if (exclusion === 'lease') return
     await unlocked(log)
-    const { rows } = await database.pool().query("select from pg_locks where locktype = 'advisory'")
+    const { rows } = await database.pool().query(
+      `select from pg_locks where locktype = 'advisory'
+         and database = (select oid from pg_database where datname = current_database())`,
+    )
     expect(rows).toEqual([])
   })
 
