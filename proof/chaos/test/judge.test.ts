@@ -441,10 +441,26 @@ describe('G5, reasons', () => {
           .section(2, 100, 110)
           .executed('d1', 111, 2, 'settled', { asked: 99 })
           .run('r1', 2, { history: [past(1, 'd1', 'lost')] })
-          .skipped('d3', asked, 'overlap', { fence: 1, deliveryId: 'd1' }, { pid })
+          .skipped('d3', asked, 'overlap', { fence: 1, deliveryId: 'd1', pid: 9 }, { pid })
       expect(story(9).findings()).not.toMatch(/and the holder was gone/)
       expect(story(8).findings()).toMatch(/G5: .* and the holder was gone/)
       expect(story(9, 201).findings()).toMatch(/G5: .* and the holder was gone/)
+    })
+    test('with a holder of the same process that was taken before its handler began, while it asks again', () => {
+      // Frozen while it was admitted; awake, it finds its claim taken, and is told to come later.
+      const story = (pid: number, asked = 150) =>
+        new Story()
+          .delivery('d1')
+          .delivery('d2')
+          .delivery('d3')
+          .section(2, 100, 110, { deliveryId: 'd2' })
+          .executed('d2', 111, 2, 'settled', { asked: 99 })
+          .run('r1', 2, { history: [past(1, 'd1', 'lost')] })
+          .skipped('d1', 160, 'already_terminal', null, { asked: 0, pid: 9 })
+          .skipped('d3', asked, 'overlap', { fence: 1, deliveryId: 'd1', pid: 9 }, { pid })
+      expect(story(9).findings()).not.toMatch(/and the holder was gone/)
+      expect(story(8).findings()).toMatch(/G5: .* and the holder was gone/)
+      expect(story(9, 161).findings()).toMatch(/G5: .* and the holder was gone/)
     })
     test('with a holder that was killed before its handler began, if the ledger remembers it', () => {
       const story = (holder: string) =>

@@ -1,6 +1,6 @@
 import type { Answer } from '../arena/journal.ts'
 import { type Against, type Case, isTerminal, show } from './case.ts'
-import { askedFrom, coolsUntil, mayHold } from './holders.ts'
+import { askedFrom, coolsUntil, objectionToHolder } from './holders.ts'
 import type { Answered } from './sections.ts'
 
 /** Sections that a finding tells of the work. */
@@ -33,7 +33,7 @@ function objectionTo(skipped: Skipped, one: Case): string | null {
 }
 
 function objectionToOverlap(skipped: Skipped, one: Case): string | null {
-  const { answer, deliveryId, work, at } = skipped
+  const { answer, deliveryId, work } = skipped
   const { holder, action } = answer
   if (holder === null) return 'nobody is named'
   if (action === 'discard' && holder.deliveryId === deliveryId) return 'it is itself the holder'
@@ -46,7 +46,7 @@ function objectionToOverlap(skipped: Skipped, one: Case): string | null {
   if (trace !== undefined && trace.deliveryId !== holder.deliveryId) {
     return `fence ${holder.fence} was an attempt of ${trace.deliveryId}`
   }
-  return mayHold(holder.fence, work, [askedFrom(skipped, one), at], skipped.pid, one)
+  return objectionToHolder(skipped, holder, one)
 }
 
 function objectionToCooldown(skipped: Skipped, one: Case): string | null {

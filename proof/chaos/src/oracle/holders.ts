@@ -1,4 +1,5 @@
-import type { Nanos } from '../arena/journal.ts'
+import type { Holder } from '@opsledger/core'
+import type { Nanos } from '@opsledger/testing'
 import type { Case } from './case.ts'
 import { type Answered, FOREVER, NANOS_PER_MS, type Section } from './sections.ts'
 
@@ -26,18 +27,17 @@ export function askedFrom({ pid, work, askedAt, answer }: Answered, { answersByW
 }
 
 /**
- * Why nobody can have held the work under this fence at any moment from `from` to `to`; null when somebody can. It may
- * have been held from when its delivery asked until its caller was told that it is settled; where that is not known,
- * until the next attempt began and its own process was gone. Its own process holds it until its caller is told, whatever
- * others have done meanwhile: `askedBy` is who refused for it.
+ * Why nobody can have held the work as this refusal says, at any moment from when it was asked for until it was told;
+ * null when somebody can. A claim is held from when its delivery asked until its caller was told that it is settled;
+ * where that is not known, until the next attempt began and its own process was gone.
  */
-export function mayHold(
-  fence: number,
-  work: string,
-  [from, to]: readonly [Nanos, Nanos],
-  askedBy: number,
+export function objectionToHolder(
+  refused: Answered,
+  { fence, deliveryId, pid }: Holder,
   one: Case,
 ): string | null {
+  const { work, at: to } = refused
+  const from = askedFrom(refused, one)
   const section = one.byFence.get(fence)
   const told = one.toldOf.get(fence)
   if (section === undefined && told === undefined && !isRemembered(fence, work, one)) {
@@ -46,11 +46,30 @@ export function mayHold(
   if (told !== undefined && told.askedAt > to) return 'the holder had not asked yet'
   const isOver = told?.answer.kind === 'executed' && told.answer.settlement !== 'unconfirmed'
   if (isOver) return told.at < from ? 'the holder had settled before' : null
+  // Its own process refuses for it until its caller is told, whatever others have done meanwhile.
+  if (refused.pid === pid && isUnderWay(deliveryId, refused, from, one)) return null
   const next = one.byWork.get(work)?.find((later) => later.fence > fence)
-  if (section !== undefined && section.pid === askedBy && (told?.at ?? FOREVER) >= from) return null
   const goneAt = section === undefined ? 0n : (section.endedAt ?? FOREVER)
   const until = next === undefined ? FOREVER : next.startedAt > goneAt ? next.startedAt : goneAt
   return until < from ? 'the holder was gone, and another had executed' : null
+}
+
+/**
+ * Whether the process that refused was asked for this delivery by then and had told nobody since: maybe admitted, found
+ * its claim taken before the handler began, and is asking again.
+ */
+function isUnderWay(deliveryId: string, { pid, work, at }: Answered, from: Nanos, one: Case): boolean {
+  const isAsking = (one.answersByWork.get(work) ?? []).some(
+    (other) =>
+      other.pid === pid && other.deliveryId === deliveryId && other.askedAt <= at && other.at >= from,
+  )
+  // Killed before it told anybody: its handler's first mark says that it was asked.
+  const executing = one.byWork
+    .get(work)
+    ?.find((section) => section.pid === pid && section.deliveryId === deliveryId)
+  return (
+    isAsking || (executing !== undefined && !one.toldOf.has(executing.fence) && executing.startedAt <= at)
+  )
 }
 
 /** Admitted and never executed: as a lost attempt in the history of this work, or as a run left for the sweep. */

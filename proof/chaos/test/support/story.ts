@@ -76,7 +76,7 @@ export class Story {
     deliveryId: string,
     when: number,
     reason: 'overlap' | 'cooldown' | 'already_terminal' | 'lock_busy' | 'not_canonical',
-    by: { fence: number; deliveryId: string } | null = null,
+    by: { fence: number; deliveryId: string; pid?: number } | null = null,
     {
       action = 'discard' as 'discard' | 'retry_later',
       runId = 'r1',
