@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { ClaimLostError, createLedger, LedgerClosedError } from '@opsledger/core'
+import { runtimeOf } from '@opsledger/core/guard'
 import { eventually, waitUntilBlocked } from '@opsledger/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { adoptRunsFunction } from '../src/sql/adopt-runs.ts'
 import { createLatch, delivery, useCoreDatabase, useLedgers } from './support/ledger.ts'
 
 const database = useCoreDatabase()
@@ -105,6 +107,19 @@ function workerOf(
     handler: ({ signal }) => handler(signal),
   })
 }
+/** Until the test ends, a run whose row somebody has counts as taken. */
+async function takeBusyForTaken() {
+  const sound = adoptRunsFunction('opsledger', 'opsledger').replace(
+    'create function',
+    'create or replace function',
+  )
+  const broken = sound.replace('elsif v_is_mine or exists (', 'elsif v_is_mine or false and exists (')
+  expect(broken).not.toBe(sound)
+  await database.pool().query(broken)
+  onTestFinished(async () => {
+    await database.pool().query(sound)
+  })
+}
 const runIn = async (workspaceId: string) => (await ledgerOf().list({ workspaceId })).runs[0]!
 
 describe('the term of a process', () => {
@@ -149,6 +164,38 @@ describe('the term of a process', () => {
     expect(await leaseOf(run.workerId!)).toMatchObject({ isRetired: false })
     latch.leave('done')
     expect(await verdict).toMatchObject({ executed: true, value: 'done', settlement: 'settled' })
+  })
+
+  test.each([
+    { name: 'goes on with a run whose row is somebody else’s just then', isSound: true },
+    { name: 'would abort such a run if it counted as taken (mutant)', isSound: false },
+  ])('that follows a retired one $name', async ({ isSound }) => {
+    if (!isSound) await takeBusyForTaken()
+    const workspaceId = `busy-${isSound}`
+    const latch = createLatch()
+    const ledger = ledgerOf({ leaseMs: 3_000 })
+    let signal: AbortSignal | undefined
+    const verdict = workerOf(ledger, workspaceId, (given) => {
+      signal = given
+      return latch.hold()
+    })({}, delivery('d1'))
+    await latch.entered
+    const { id, workerId } = await runIn(workspaceId)
+    const holder = await database.pool().connect()
+    onTestFinished(() => holder.release(true))
+    await holder.query('begin')
+    await holder.query('select from opsledger.operation_run where id = $1 for no key update', [id])
+    await call('retire_own_term', workerId)
+    const { term } = runtimeOf(ledger)
+    await term.verify(5_000)
+    expect(await term.id()).not.toBe(workerId)
+    expect(signal!.aborted).toBe(!isSound)
+    expect((await runIn(workspaceId)).workerId).toBe(workerId)
+    await holder.query('commit')
+    if (isSound)
+      await eventually(async () => expect((await runIn(workspaceId)).workerId).toBe(await term.id()))
+    latch.leave()
+    expect(await verdict).toMatchObject({ executed: true, settlement: 'settled', run: { attempt: 1 } })
   })
 
   test('does not take back what another worker executes by then: the signal says that the claim is lost', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { JobIdentity } from '@opsledger/core'
-import { createGuard } from '@opsledger/dedupe'
+import { createGuard, type ExclusionMode } from '@opsledger/dedupe'
 import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { admitUnopposedFunction } from '../src/sql/admit-unopposed.ts'
@@ -99,37 +99,92 @@ beforeAll(async () => {
 
 const DELIVERIES = ['first', 'second', 'unknown'] as const
 
-const askFor = (work: string, deliveryId: string): Ask => ({
+/** No two numbers of a batch are the same: what is put in another's place shows. */
+const askFor = (work: string, deliveryId: string, place = 0): Ask => ({
   request: {
     job: identify({ work }),
     newRunId: randomUUID(),
-    delivery: { id: deliveryId, attempt: 1, maxAttempts: 3 },
-    context: { quoted: '"\\{},NULL' },
+    delivery: { id: deliveryId, attempt: 1 + 2 * place, maxAttempts: 1_000 + place },
+    context: { quoted: '"\\{},NULL', place },
     recordsRun: true,
   },
   liveFences: [],
   orphanFence: null,
 })
 
-/** What a way answers and writes, undone at once; without what differs from question to question. */
-async function told(way: Way, asks: readonly Ask[]): Promise<{ answers: unknown[]; written: unknown }> {
+interface Asking {
+  readonly exclusion: ExclusionMode
+  readonly termId?: string
+  /** Keys of locks to let go of, as the text of an array. */
+  readonly unlocks?: string
+}
+
+async function ask(
+  client: pg.ClientBase,
+  way: Way,
+  asks: readonly Ask[],
+  { exclusion, termId = asking.termId, unlocks = '{}' }: Asking,
+) {
   const { name, args, letsGo, answersFrom } = way(asks)
+  const parameters = [...args, termId, exclusion === 'session', ...(letsGo ? [unlocks] : [])]
+  const marks = parameters.map((_, index) => `$${index + 1}`)
+  const { rows } = await client.query(`select opsledger.${name}(${marks})::text as answer`, parameters)
+  return answersFrom(JSON.parse(rows[0].answer))
+}
+
+/**
+ * What a way answers and writes, undone at once; without what differs from question to question. And the locks that are
+ * kept when its transaction is over.
+ */
+async function told(way: Way, asks: readonly Ask[], exclusion: ExclusionMode) {
   const client = await database.pool().connect()
   try {
     await client.query('begin')
-    const parameters = [...args, asking.termId, false, ...(letsGo ? ['{}'] : [])]
-    const marks = parameters.map((_, index) => `$${index + 1}`)
-    const { rows } = await client.query(`select opsledger.${name}(${marks})::text as answer`, parameters)
-    const answers = answersFrom(JSON.parse(rows[0].answer)) as Told[]
+    const answers = (await ask(client, way, asks, { exclusion })) as Told[]
     const works = asks.map(({ request }) => request.job.workKey)
+    const written = await rowsOf(client, works)
+    expect(fencesOf(answers)).toEqual(await heldFences(client))
+    await client.query('rollback')
     return {
       answers: answers.toSorted((a, b) => a.n - b.n).map(comparable),
-      written: await rowsOf(client, works),
+      written,
+      locksKept: await locksKept(client),
     }
   } finally {
     await client.query('rollback')
+    await client.query('select pg_advisory_unlock_all()')
     client.release()
   }
+}
+
+const fencesOf = (answers: readonly Told[]) =>
+  answers
+    .flatMap((answer) => (answer.verdict === 'admitted' ? [`${answer.runId} ${answer.fence}`] : []))
+    .toSorted()
+
+/** Those of the asking term, where the claim and its run say the same. */
+async function heldFences(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query(
+    `select r.id || ' ' || c.fence as held from opsledger.job_claim c
+     join opsledger.operation_run r on r.id = c.run_id and r.fence = c.fence
+     where c.worker_id = $1 and c.state = 'held'`,
+    [asking.termId],
+  )
+  return rows.map(({ held }) => held).toSorted()
+}
+
+/** The keys of the session's locks, each as often as it was taken. No transaction may be open; they are let go. */
+async function locksKept(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query(
+    `select (classid::bigint << 32 | objid::bigint)::text as key from pg_locks
+     where locktype = 'advisory' and pid = pg_backend_pid() order by 1`,
+  )
+  const kept: string[] = []
+  for (const { key } of rows) {
+    const letGo = async () => (await client.query('select pg_advisory_unlock($1) as had', [key])).rows[0].had
+    while (await letGo()) kept.push(key)
+  }
+  return kept
 }
 
 /** The claims and runs of these works, but for fences and times, which no two questions share; and who holds what locks. */
@@ -159,22 +214,44 @@ function comparable(answer: Told) {
   return { ...rest, isNew: createdAt === startedAt, history: attemptHistory?.length ?? 0 }
 }
 
-describe('the short way to a claim answers and writes as the long one does', () => {
-  it.each(Object.keys(STATES))('for work that is %s', async (state) => {
-    for (const deliveryId of DELIVERIES) {
-      const asks = [askFor(state, deliveryId)]
-      expect(await told(shortWay, asks)).toEqual(await told(longWay, asks))
-    }
-  })
+const BATCH = [...Object.keys(STATES), 'locked'].flatMap((state) => [state, `new beside ${state}`])
+const batchFor = (deliveryId: string) => BATCH.map((work, place) => askFor(work, deliveryId, place))
 
-  it.each(DELIVERIES)('for all of these and new work in one batch (%s)', async (deliveryId) => {
-    const works = Object.keys(STATES).flatMap((state) => [state, `new beside ${state}`])
-    const asks = works.map((work) => askFor(work, deliveryId))
-    const short = await told(shortWay, asks)
-    expect(short).toEqual(await told(longWay, asks))
-    expect(short.answers).toHaveLength(works.length)
-  })
-})
+/** While somebody has the lock of work that nothing else stands in the way of. */
+async function whileLocked<T>(work: string, act: () => Promise<T>): Promise<T> {
+  const holder = await database.pool().connect()
+  try {
+    await holder.query('begin')
+    await holder.query('select pg_advisory_xact_lock(opsledger.lock_key($1))', [identify({ work }).identity])
+    return await act()
+  } finally {
+    await holder.query('rollback')
+    holder.release()
+  }
+}
+
+describe.each(['session', 'lease'] as const)(
+  'by %s, the short way to a claim answers, writes and locks as the long one',
+  (exclusion) => {
+    it.each(Object.keys(STATES))('for work that is %s', async (state) => {
+      for (const deliveryId of DELIVERIES) {
+        const asks = [askFor(state, deliveryId)]
+        expect(await told(shortWay, asks, exclusion)).toEqual(await told(longWay, asks, exclusion))
+      }
+    })
+
+    it.each(DELIVERIES)('for all of these and new work in one batch (%s)', (deliveryId) =>
+      whileLocked('locked', async () => {
+        const asks = batchFor(deliveryId)
+        const short = await told(shortWay, asks, exclusion)
+        expect(short).toEqual(await told(longWay, asks, exclusion))
+        expect(short.answers).toHaveLength(asks.length)
+        const admitted = short.answers.filter(({ verdict }) => verdict === 'admitted')
+        expect(short.locksKept).toHaveLength(exclusion === 'session' ? admitted.length : 0)
+      }),
+    )
+  },
+)
 
 describe('that would show if it did not look at', () => {
   const sound = admitUnopposedFunction('opsledger', 'opsledger')
@@ -195,43 +272,114 @@ describe('that would show if it did not look at', () => {
       '(work, run, workspace_id, tenant_id, type, delivery_id, maximum, attempt, context, fence, at)',
     ],
     [
+      'how often it was tried, of what it hands on',
+      "'delivery_attempt', attempt, 'delivery_maximum', maximum",
+      "'delivery_attempt', maximum, 'delivery_maximum', attempt",
+    ],
+    [
+      'how often it was tried, of what is left',
+      'array_agg(attempt order by n), array_agg(maximum order by n)',
+      'array_agg(maximum order by n), array_agg(attempt order by n)',
+    ],
+    ['whose number is whose', 'array_agg(attempt order by n)', 'array_agg(attempt order by n desc)'],
+    ['whose fence is whose', 'array_agg(fence)', 'array_agg(fence order by fence desc)'],
+    [
       'whose it is',
       'select run, workspace_id, tenant_id, type, work, work,',
       'select run, workspace_id, null, type, work, work,',
     ],
   ])('%s', async (_, from, to) => {
     await database.pool().query(replacing(sound, [from, to]))
-    expect(await differences()).not.toEqual([])
+    expect(await firstDifference('lease')).not.toBeNull()
   })
 
-  it('anything: and shows nothing while it does', async () => {
-    expect(await differences()).toEqual([])
+  it.each<[what: string, from: string, to: string]>([
+    [
+      'whose the locks are, the session or the transaction',
+      'case when p_session then',
+      'case when false then',
+    ],
+    ['the locks of what it hands on', 'where got and n <> all', 'where false and n <> all'],
+    [
+      'which locks are of what it hands on',
+      "where got and n <> all (coalesce(v_places, '{}'));",
+      'where got;',
+    ],
+  ])('%s (by session)', async (_, from, to) => {
+    await database.pool().query(replacing(sound, [from, to]))
+    expect(await firstDifference('session')).not.toBeNull()
   })
 
-  async function differences(): Promise<string[]> {
-    const holder = await database.pool().connect()
-    try {
-      // Somebody else's lock, on work that nothing else stands in the way of.
-      await holder.query('begin')
-      await holder.query('select pg_advisory_xact_lock(opsledger.lock_key($1))', [
-        identify({ work: 'locked' }).identity,
-      ])
-      const found: string[] = []
-      for (const work of ['locked', ...Object.keys(STATES)]) {
-        for (const deliveryId of DELIVERIES)
-          if (await isDifferent(work, deliveryId)) found.push(`${work}, ${deliveryId}`)
+  it.each(['session', 'lease'] as const)(
+    'anything: and shows nothing while it does (by %s)',
+    async (exclusion) => {
+      expect(await firstDifference(exclusion)).toBeNull()
+    },
+  )
+
+  const firstDifference = (exclusion: ExclusionMode): Promise<string | null> =>
+    whileLocked('locked', async () => {
+      for (const deliveryId of DELIVERIES) {
+        if (await isDifferent(batchFor(deliveryId), exclusion)) return `all in one batch, ${deliveryId}`
+        for (const work of ['locked', ...Object.keys(STATES)]) {
+          if (await isDifferent([askFor(work, deliveryId)], exclusion)) return `${work}, ${deliveryId}`
+        }
       }
-      return found
+      return null
+    })
+
+  const isDifferent = async (asks: readonly Ask[], exclusion: ExclusionMode) => {
+    const long = await told(longWay, asks, exclusion)
+    const short = await told(shortWay, asks, exclusion).catch(
+      () => 'refused, or its fences are not those of the rows',
+    )
+    return !isDeepStrictEqual(short, long)
+  }
+})
+
+describe('the locks of ended jobs that come with an admission', () => {
+  const sound = admitUnopposedFunction('opsledger', 'opsledger')
+  afterEach(() => database.pool().query(replacing(sound)))
+
+  /** A session that has the locks 1, 2 and 3, of which 1 and 2 are to be let go. */
+  async function comeWith(termId: string) {
+    const client = await database.pool().connect()
+    try {
+      await client.query('select pg_advisory_lock(key) from generate_series(1, 3) as k(key)')
+      const asks = [askFor(`new under ${termId}`, 'first')]
+      const answer = await ask(client, shortWay, asks, { exclusion: 'session', termId, unlocks: '{1,2}' })
+      const kept = await locksKept(client)
+      return { answer, kept: kept.filter((key) => ['1', '2', '3'].includes(key)) }
     } finally {
-      await holder.query('rollback')
-      holder.release()
+      client.release(true)
     }
   }
 
-  const isDifferent = async (work: string, deliveryId: string) => {
-    const asks = [askFor(work, deliveryId)]
-    const long = await told(longWay, asks)
-    const short = await told(shortWay, asks).catch(() => 'refused by the database')
-    return !isDeepStrictEqual(short, long)
+  const retiredTerm = async () => {
+    const worker = await scriptedWorker(database.pool())
+    await worker.retire()
+    return worker.termId
   }
+
+  it('are let go, and no others', async () => {
+    const { termId } = await scriptedWorker(database.pool())
+    expect(await comeWith(termId)).toMatchObject({ answer: [{ verdict: 'admitted' }], kept: ['3'] })
+  })
+
+  it('are let go also where the term is retired and nothing is admitted', async () => {
+    expect(await comeWith(await retiredTerm())).toEqual({ answer: 'term_retired', kept: ['3'] })
+  })
+
+  it('would be kept for ever if the term were looked at first (mutant)', async () => {
+    await database
+      .pool()
+      .query(replacing(sound, [LET_GO, ''], [REFUSE_RETIRED, `${REFUSE_RETIRED}\n${LET_GO}`]))
+    expect(await comeWith(await retiredTerm())).toEqual({ answer: 'term_retired', kept: ['1', '2', '3'] })
+  })
+
+  const LET_GO = `if p_unlocks <> '{}' then
+    perform pg_advisory_unlock(key) from unnest(p_unlocks::bigint[]) as q(key);
+  end if;`
+  const REFUSE_RETIRED = `return '"term_retired"';
+  end if;`
 })
