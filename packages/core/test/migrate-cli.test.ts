@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { migrationSql } from '@opsledger/core'
+import { catalogOf } from '@opsledger/testing'
 import { useDatabase } from '@opsledger/testing/vitest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { catalogOf } from './support/catalog.ts'
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 const NOWHERE = 'postgres://app:sesame-open@127.0.0.1:1/none'
@@ -101,8 +101,8 @@ describe('opsledger migrate', () => {
       stderr: '',
     })
     const catalog = await catalogOf(database.pool(), 'host_ops')
-    expect(catalog).toContain('marker_migration: 0001_marker')
-    expect(catalog.filter((line) => /^relation r marker /.test(line))).toHaveLength(1)
+    expect(catalog).toContain('applied: marker_migration 0001_marker')
+    expect(catalog.filter((line) => /^relation r marker,/.test(line))).toHaveLength(1)
   })
 
   test('a schema that is newer than the code ends with exit code 1 and what to do', async () => {

@@ -1,9 +1,8 @@
 import { migrate } from '@opsledger/core'
-import { createDatabase, startProxy, waitUntilBlocked } from '@opsledger/testing'
+import { catalogOf, createDatabase, randomFrom, startProxy, waitUntilBlocked } from '@opsledger/testing'
 import { startWorker, useDatabase } from '@opsledger/testing/vitest'
 import pg from 'pg'
 import { beforeAll, expect, inject, onTestFinished, test } from 'vitest'
-import { catalogOf } from './support/catalog.ts'
 
 const PROCESS = new URL('./support/migrate-process.ts', import.meta.url)
 const MIGRATION_LOCK = `hashtextextended('opsledger migrate opsledger', 0)`
@@ -60,17 +59,6 @@ test('twenty processes that migrate at once make one schema, and one of them mad
   expect(await catalogOf(pool)).toEqual(expected)
 }, 120_000)
 
-/** mulberry32: small, and the same numbers everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 const MESSAGES_OF_A_MIGRATION = 75
 
 test.each([1, 2, 3])(
@@ -79,8 +67,8 @@ test.each([1, 2, 3])(
     const { url, pool } = await emptyDatabase()
     const random = randomFrom(seed)
     const victims = Array.from({ length: 7 }, () => ({
-      at: 1 + Math.floor(random() * MESSAGES_OF_A_MIGRATION),
-      isMessageSent: random() < 0.5,
+      at: 1 + random.below(MESSAGES_OF_A_MIGRATION),
+      isMessageSent: random.next() < 0.5,
       kill: () => {},
       sawStatement: '',
     }))

@@ -10,10 +10,10 @@ import {
   NewerSchemaError,
 } from '@opsledger/core'
 import type { MigrationSet } from '@opsledger/core/migrations'
+import { catalogOf } from '@opsledger/testing'
 import { serverChecksPasswords, useDatabase } from '@opsledger/testing/vitest'
 import { Kysely, PostgresDialect } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { catalogOf } from './support/catalog.ts'
 import { delivery, useLedgers } from './support/ledger.ts'
 
 const MARKER: MigrationSet = {

@@ -4,9 +4,9 @@ import { promisify } from 'node:util'
 import { migrate, migrationSql } from '@opsledger/core'
 import { createGuard } from '@opsledger/dedupe'
 import { migrations } from '@opsledger/dedupe/migrations'
+import { catalogOf } from '@opsledger/testing'
 import { useDatabase } from '@opsledger/testing/vitest'
 import { describe, expect, test } from 'vitest'
-import { catalogOf } from '../../core/test/support/catalog.ts'
 import { useLedgers } from './support/ledger.ts'
 
 const CLI = fileURLToPath(new URL('../../core/src/cli.ts', import.meta.url))

@@ -1,11 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { accessSync, chownSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { hostname } from 'node:os'
 import { createLedger } from '@opsledger/core'
 import { createGuard, type ExclusionMode, TransactionPoolerError } from '@opsledger/dedupe'
-import { eventually, findFreePort } from '@opsledger/testing'
+import { eventually, findPgBouncer, type PgBouncerSettings, startPgBouncer } from '@opsledger/testing'
 import { serverChecksPasswords } from '@opsledger/testing/vitest'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -13,61 +9,20 @@ import { answersOf, complaintsAbout, executionsOf, overlapsIn } from './concurre
 import { stress } from './concurrency/stress.ts'
 import { useLedgerDatabase } from './support/ledger.ts'
 
-const binary = findPgBouncer()
-if (binary === null) {
+const isInstalled = findPgBouncer() !== null
+if (!isInstalled) {
   console.info('PgBouncer is not installed (nor named by OPSLEDGER_PGBOUNCER): the pooler tests are skipped')
 }
 
-/** It refuses to run as root. */
-const NOBODY = 65_534
-
-// Its configuration needs a password to hand on.
-describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer', () => {
+// A refusal must not tell the password: there has to be one.
+describe.skipIf(!isInstalled || !serverChecksPasswords())('behind PgBouncer', () => {
   const database = useLedgerDatabase()
 
-  /** A PgBouncer of this test's own in front of the database; answers with the URL that goes through it. */
-  const startPgBouncer = async (settings: Record<string, string | number>): Promise<string> => {
-    const folder = mkdtempSync(join(tmpdir(), 'opsledger-pgbouncer-'))
-    const target = new URL(database.url)
-    const port = await findFreePort()
-    const file = join(folder, 'pgbouncer.ini')
-    const server = [
-      `host=${target.hostname} port=${target.port || 5432}`,
-      `user=${decodeURIComponent(target.username)} password=${decodeURIComponent(target.password)}`,
-    ].join(' ')
-    const lines = Object.entries({
-      listen_addr: '127.0.0.1',
-      listen_port: port,
-      unix_socket_dir: '',
-      auth_type: 'any',
-      ignore_startup_parameters: 'extra_float_digits',
-      ...settings,
-    }).map(([name, value]) => `${name} = ${value}`)
-    writeFileSync(file, ['[databases]', `* = ${server}`, '[pgbouncer]', ...lines, ''].join('\n'), {
-      mode: 0o600,
-    })
-    const isRoot = process.getuid?.() === 0
-    if (isRoot) for (const path of [folder, file]) chownSync(path, NOBODY, NOBODY)
-    const child = spawn(binary!, [file], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
-    })
-    onTestFinished(async () => {
-      await end(child)
-      rmSync(folder, { recursive: true, force: true })
-    })
-    let log = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      log = (log + text).slice(-4_000)
-    })
-    const url = new URL(database.url)
-    url.hostname = '127.0.0.1'
-    url.port = String(port)
-    await eventually(async () => {
-      if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}:\n${log}`)
-      await query(url.href, 'select 1')
-    })
-    return url.href
+  /** The database by way of a PgBouncer of this test's own. */
+  const pooledBy = async (settings: PgBouncerSettings): Promise<string> => {
+    const pooler = await startPgBouncer(database.url, settings)
+    onTestFinished(() => pooler.stop())
+    return pooler.url
   }
 
   const startWorker = (url: string, exclusion: ExclusionMode, connections?: number) => {
@@ -103,7 +58,7 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
     Promise.all(Array.from({ length: connections }, () => query(url, 'select pg_sleep(0.1)')))
 
   describe('that pools transactions', () => {
-    const pools: { pool: string; servers: number; settings: Record<string, string | number> }[] = [
+    const pools: { pool: string; servers: number; settings: PgBouncerSettings }[] = [
       { pool: 'as it comes', servers: 1, settings: { pool_mode: 'transaction' } },
       { pool: 'with idle servers', servers: 4, settings: { pool_mode: 'transaction' } },
       { pool: 'of two in turn', servers: 2, settings: { pool_mode: 'transaction', server_round_robin: 1 } },
@@ -115,7 +70,7 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
     test.each(pools)(
       'session exclusion refuses it, and says what to do (a pool $pool)',
       async ({ settings, servers }) => {
-        const url = await startPgBouncer(settings)
+        const url = await pooledBy(settings)
         await warmUp(url, servers)
         const { deliver, executions } = startWorker(url, 'session')
         const error = await deliver(`refused ${url}`).catch((thrown: unknown) => thrown)
@@ -129,7 +84,7 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
     )
 
     test('1,000 contended deliveries by lease: none overlaps, each ends', async () => {
-      const url = await startPgBouncer({
+      const url = await pooledBy({
         pool_mode: 'transaction',
         default_pool_size: 6,
         max_client_conn: 100,
@@ -154,7 +109,7 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
 
   describe('that pools sessions', () => {
     test('session exclusion is as good as without it: the lock is held while the handler runs', async () => {
-      const url = await startPgBouncer({ pool_mode: 'session' })
+      const url = await pooledBy({ pool_mode: 'session' })
       await warmUp(url, 3)
       const { deliver } = startWorker(url, 'session')
       expect(await deliver('pooled session')).toMatchObject({
@@ -166,32 +121,12 @@ describe.skipIf(binary === null || !serverChecksPasswords())('behind PgBouncer',
     })
 
     test('also where the pool has no server to spare for the check', async () => {
-      const url = await startPgBouncer({ pool_mode: 'session', default_pool_size: 2 })
+      const url = await pooledBy({ pool_mode: 'session', default_pool_size: 2 })
       const { deliver } = startWorker(url, 'session', 1)
       expect(await deliver('tight pool')).toMatchObject({ executed: true, value: 1, settlement: 'settled' })
     })
   })
 })
-
-function findPgBouncer(): string | null {
-  const named = process.env.OPSLEDGER_PGBOUNCER
-  if (named !== undefined && named !== '') {
-    if (!isExecutable(named))
-      throw new Error(`OPSLEDGER_PGBOUNCER names nothing that can be executed: ${named}`)
-    return named
-  }
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
-  return folders.map((folder) => join(folder, 'pgbouncer')).find(isExecutable) ?? null
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
 async function query(url: string, text: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 })
@@ -202,11 +137,4 @@ async function query(url: string, text: string): Promise<void> {
   } finally {
     await client.end()
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGKILL')
-  await ended
 }

@@ -10,6 +10,10 @@ export { embeddedVersion, type OlderMajor, olderMajor, POSTGRES_MAJORS } from '.
 export type { DatabaseHost, RestartMode, Server, ServerKind } from './database/server.ts'
 export { createDatabase, createTemplate, type Database, type Template } from './database/template.ts'
 export { maskPassword } from './database/urls.ts'
+export { type Journal, type JournalMark, type Nanos, nanos, openJournal, readJournal } from './journal.ts'
+export type { PgBouncerSettings } from './pgbouncer/configuration.ts'
+export { findPgBouncer } from './pgbouncer/find-pgbouncer.ts'
+export { type PgBouncer, startPgBouncer } from './pgbouncer/start-pgbouncer.ts'
 export { type ProcessExit, startWorker, type WorkerOptions, WorkerProcess } from './processes.ts'
 export {
   type PostgresProxy,
@@ -19,6 +23,8 @@ export {
   type ProxyVerdict,
   startProxy,
 } from './proxy.ts'
+export { type Random, randomFrom, seedOf } from './random.ts'
+export { catalogOf } from './schema-catalog.ts'
 export {
   countStatements,
   countWritingTransactions,

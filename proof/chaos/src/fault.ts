@@ -1,6 +1,6 @@
 import type { ExclusionMode } from '@opsledger/dedupe'
+import type { Random } from '@opsledger/testing'
 import type { Arena, ArenaOptions, Evidence } from './arena/arena.ts'
-import type { Random } from './arena/random.ts'
 import type { Rules, Ruling } from './oracle/judge.ts'
 import type { Site } from './site.ts'
 

@@ -1,7 +1,7 @@
+import { randomFrom } from '@opsledger/testing'
 import { expect, test } from 'vitest'
 import { makeJobs } from '../src/arena/jobs.ts'
 import { createQueue, type Taker } from '../src/arena/queue.ts'
-import { randomFrom } from '../src/arena/random.ts'
 
 /** Takes everything, and says what. */
 function createTaker(number: number, freeHands: number) {

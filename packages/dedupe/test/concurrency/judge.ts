@@ -1,3 +1,4 @@
+import type { Nanos } from '@opsledger/testing'
 import type { Mark } from './journal.ts'
 
 export interface Execution {
@@ -7,9 +8,9 @@ export interface Execution {
   readonly fence: number
   readonly pid: number
   readonly deliveryId: string
-  readonly startedAt: bigint
+  readonly startedAt: Nanos
   /** Null when it never came to an end: its process was killed. */
-  readonly endedAt: bigint | null
+  readonly endedAt: Nanos | null
 }
 
 type Answered = Extract<Mark, { mark: 'answered' }>
@@ -32,12 +33,12 @@ export const answersOf = (marks: readonly Mark[]): Answered[] =>
  */
 export function overlapsIn(
   executions: readonly Execution[],
-  killedAt: ReadonlyMap<number, bigint>,
+  killedAt: ReadonlyMap<number, Nanos>,
 ): [Execution, Execution][] {
   const overlaps: [Execution, Execution][] = []
   for (const group of Map.groupBy(executions, (execution) => execution.work).values()) {
     const inOrder = group.toSorted((a, b) => Number(a.startedAt - b.startedAt))
-    let last: { execution: Execution; until: bigint } | null = null
+    let last: { execution: Execution; until: Nanos } | null = null
     for (const execution of inOrder) {
       if (last !== null && execution.startedAt < last.until) overlaps.push([last.execution, execution])
       const until = execution.endedAt ?? killedAt.get(execution.pid) ?? execution.startedAt
@@ -50,7 +51,7 @@ export function overlapsIn(
 /** What is wrong with what the deliveries of a run were told; nothing, in a library that works. */
 export function complaintsAbout(
   marks: readonly Mark[],
-  killedAt: ReadonlyMap<number, bigint>,
+  killedAt: ReadonlyMap<number, Nanos>,
   hostName: string,
 ): string[] {
   const executions = new Map(executionsOf(marks).map((execution) => [execution.fence, execution]))
@@ -115,7 +116,7 @@ export function complaintsAbout(
 }
 
 /** A delivery that waited for the answer of another one of its process was refused as of that one's question. */
-function sharedSince(answers: readonly Answered[], mark: Answered): bigint {
+function sharedSince(answers: readonly Answered[], mark: Answered): Nanos {
   let since = mark.askedAt
   for (const other of answers) {
     const isConcurrent = other.askedAt <= mark.askedAt && other.at >= mark.askedAt

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLedger } from '@opsledger/core'
 import { createGuard, type ExclusionMode } from '@opsledger/dedupe'
-import { type Answer, openJournal } from './journal.ts'
-import { randomFrom, seedOf } from './random.ts'
+import { nanos, openJournal, randomFrom, seedOf } from '@opsledger/testing'
+import type { Answer, Mark } from './journal.ts'
 
 /** A queue worker in a process of its own: it is sent jobs, executes some at a time, and says which are done. */
 export interface StressOptions {
@@ -35,10 +35,9 @@ const MAX_ATTEMPTS = 3
 const MAX_WAIT_MS = 120
 
 const options = JSON.parse(process.argv[2]!) as StressOptions
-const journal = openJournal(options.folder)
+const journal = openJournal<Mark>(options.folder)
 const ledger = createLedger({ connection: options.url, leaseMs: options.leaseMs })
 const guard = createGuard(ledger, { exclusion: options.exclusion })
-const now = () => process.hrtime.bigint()
 const say = (message: StressMessage) => process.send!(message)
 
 class ProviderFailure extends Error {}
@@ -56,7 +55,7 @@ function stressOperation(cooldownMs: number) {
       const { work, deliveryId } = payload
       journal.mark({
         mark: 'started',
-        at: now(),
+        at: nanos(),
         pid: process.pid,
         work,
         fence,
@@ -67,14 +66,14 @@ function stressOperation(cooldownMs: number) {
       say({ started: fence })
       try {
         const random = randomFrom(seedOf(`${deliveryId}#${run.attempt}`))
-        await sleep(random() * options.handlerMs, undefined, { signal })
-        const items = Math.floor(random() * 5)
+        await sleep(random.next() * options.handlerMs, undefined, { signal })
+        const items = random.below(5)
         if (items > 0) counts.itemSucceeded(items)
-        if (random() < 0.1 && items > 0) counts.itemFailed('provider.rejected')
-        if (delivery.attempt < MAX_ATTEMPTS && random() < 0.25) throw new ProviderFailure('try again')
+        if (random.next() < 0.1 && items > 0) counts.itemFailed('provider.rejected')
+        if (delivery.attempt < MAX_ATTEMPTS && random.next() < 0.25) throw new ProviderFailure('try again')
         return fence
       } finally {
-        journal.mark({ mark: 'ended', at: now(), fence })
+        journal.mark({ mark: 'ended', at: nanos(), fence })
         say({ ended: fence })
       }
     },
@@ -89,7 +88,7 @@ async function deliver(job: StressJob): Promise<void> {
     operations.set(cooldownMs, operation)
   }
   for (let attempt = Math.min(MAX_ATTEMPTS, 1 + job.redeliveries); ; ) {
-    const askedAt = now()
+    const askedAt = nanos()
     let answer: Answer
     let waitMs = 0
     try {
@@ -106,7 +105,7 @@ async function deliver(job: StressJob): Promise<void> {
       answer = isOwn ? { kind: 'threw' } : { kind: 'error', message: String(error) }
       attempt = Math.min(MAX_ATTEMPTS, attempt + (error instanceof ProviderFailure ? 1 : 0))
     }
-    journal.mark({ mark: 'answered', at: now(), askedAt, pid: process.pid, work, deliveryId, answer })
+    journal.mark({ mark: 'answered', at: nanos(), askedAt, pid: process.pid, work, deliveryId, answer })
     if (answer.kind === 'executed' || (answer.kind === 'skipped' && answer.action === 'discard')) return
     if (waitMs > 0) await sleep(waitMs * (0.5 + Math.random() / 2))
   }

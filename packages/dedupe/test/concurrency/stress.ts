@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExclusionMode } from '@opsledger/dedupe'
-import type { WorkerProcess } from '@opsledger/testing'
+import { type Nanos, nanos, randomFrom, readJournal, type WorkerProcess } from '@opsledger/testing'
 import { startWorker } from '@opsledger/testing/vitest'
 import { onTestFinished } from 'vitest'
-import { type Mark, readJournal } from './journal.ts'
-import { randomFrom } from './random.ts'
+import type { Mark } from './journal.ts'
 import type { StressJob, StressMessage, StressOptions } from './stress-worker.ts'
 
 export interface StressPlan {
@@ -29,7 +28,7 @@ export interface StressPlan {
 export interface StressReport {
   readonly marks: readonly Mark[]
   /** By process id: when the signal was about to be sent. */
-  readonly killedAt: ReadonlyMap<number, bigint>
+  readonly killedAt: ReadonlyMap<number, Nanos>
   readonly jobs: readonly StressJob[]
 }
 
@@ -50,7 +49,7 @@ export async function stress(plan: StressPlan): Promise<StressReport> {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const random = randomFrom(seed)
   const jobs = Array.from({ length: deliveries }, (_, n): StressJob => {
-    const work = Math.floor(random() * works)
+    const work = random.below(works)
     return {
       deliveryId: `${plan.name}/${n}`,
       work: `t${work % 7}:${plan.name}/${work}`,
@@ -58,7 +57,7 @@ export async function stress(plan: StressPlan): Promise<StressReport> {
       redeliveries: 0,
     }
   })
-  const killedAt = new Map<number, bigint>()
+  const killedAt = new Map<number, Nanos>()
   let done = 0
   let news = Promise.withResolvers<void>()
   const failed = Promise.withResolvers<never>()
@@ -112,8 +111,8 @@ export async function stress(plan: StressPlan): Promise<StressReport> {
   for (let kill = 1; kill <= kills; kill++) {
     const atWork = () => hands.filter((hand) => hand.executing.size > 0)
     await until(() => done >= (kill * deliveries) / (kills + 2) && atWork().length > 0)
-    const victim = atWork()[Math.floor(random() * atWork().length)]!
-    killedAt.set(victim.worker.pid, process.hrtime.bigint())
+    const victim = random.pick(atWork())
+    killedAt.set(victim.worker.pid, nanos())
     await victim.worker.kill()
     await victim.heard
     const again = [...victim.undone.values()].map((job) => ({ ...job, redeliveries: job.redeliveries + 1 }))
@@ -124,5 +123,5 @@ export async function stress(plan: StressPlan): Promise<StressReport> {
   await until(() => done >= deliveries)
   for (const { worker } of hands) worker.send({ end: true })
   await Promise.race([Promise.all(hands.map(({ worker }) => worker.exited)), failed.promise])
-  return { marks: readJournal(folder), killedAt, jobs }
+  return { marks: readJournal<Mark>(folder), killedAt, jobs }
 }

@@ -1,19 +1,17 @@
-import { chown, cp, mkdtemp, readdir, realpath } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chown, cp, readdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Binaries } from './embedded-binaries.ts'
-import { isOpenToAll, type SystemUser } from './system-user.ts'
+import { createFolderFor, isOpenToAll, type SystemUser } from './system-user.ts'
 
 /**
- * A fresh folder that the server's user owns. Where root's own folders are closed to that user, the temporary
- * folder is taken from /tmp, and the binaries of a checkout in a private home are copied along.
+ * A fresh folder that the server's user owns. Where root's own folders are closed to that user, the binaries of a
+ * checkout in a private home are copied along.
  */
 export async function createServerFolder(
   installed: Binaries,
   user: SystemUser | null,
 ): Promise<{ folder: string; binaries: Binaries }> {
-  const temp = await realpath(tmpdir())
-  const folder = await mkdtemp(join(user && !isOpenToAll(temp) ? '/tmp' : temp, 'opsledger-postgres-'))
+  const folder = await createFolderFor(user, 'opsledger-postgres-')
   if (user === null) return { folder, binaries: installed }
   const binaries = isOpenToAll(installed.root)
     ? installed

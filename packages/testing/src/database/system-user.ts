@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
 import { realpathSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { chown, mkdtemp, realpath } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 export interface SystemUser {
@@ -9,8 +11,8 @@ export interface SystemUser {
 }
 
 /**
- * Postgres refuses to run as root. Root therefore starts it as `postgres`, or as `nobody` where there is no
- * such user; anybody else runs it as himself (null).
+ * Postgres and PgBouncer refuse to run as root. Root therefore starts them as `postgres`, or as `nobody` where there
+ * is no such user; anybody else runs them as himself (null).
  */
 export async function findServerUser(): Promise<SystemUser | null> {
   if (process.getuid?.() !== 0) return null
@@ -31,6 +33,14 @@ export async function findServerUser(): Promise<SystemUser | null> {
 async function askId(flag: '-u' | '-g', name: string): Promise<number> {
   const { stdout } = await promisify(execFile)('id', [flag, name])
   return Number(stdout)
+}
+
+/** A fresh folder of this user's: below /tmp where the temporary folder is closed to him, as root's own may be. */
+export async function createFolderFor(user: SystemUser | null, prefix: string): Promise<string> {
+  const temp = await realpath(tmpdir())
+  const folder = await mkdtemp(join(user && !isOpenToAll(temp) ? '/tmp' : temp, prefix))
+  if (user) await chown(folder, user.uid, user.gid)
+  return folder
 }
 
 /** Whether every user may enter this path: a checkout below a private home is closed to the server's user. */

@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExclusionMode } from '@opsledger/dedupe'
+import { type Random, readJournal } from '@opsledger/testing'
 import pg from 'pg'
 import { type Crew, createCrew, type Worker } from './crew.ts'
-import { type Mark, readJournal } from './journal.ts'
+import type { Mark } from './journal.ts'
 import { claimsHeldByLiving, type LedgerPicture, readLedger } from './ledger-picture.ts'
 import type { WorkerSettings } from './messages.ts'
 import { migrateIn } from './migrate.ts'
 import { createQueue, type DeliveryRecord, type Queue } from './queue.ts'
-import type { Random } from './random.ts'
 
 /** Every run with faults has this lease: long enough to be kept by a busy machine, short enough to wait for. */
 export const CHAOS_LEASE_MS = 1_500
@@ -102,7 +102,7 @@ export async function openArena({ serverUrl, random, mutant, slots }: ArenaOptio
       await queue.below(1)
       await crew.dismiss(DISMISS_WITHIN_MS)
       const ledger = await readLedger(url, pool, heldByLiving ?? [])
-      return { marks: readJournal(folder), crew, modes, deliveries: queue.records, ledger }
+      return { marks: readJournal<Mark>(folder), crew, modes, deliveries: queue.records, ledger }
     },
     async [Symbol.asyncDispose]() {
       try {

@@ -1,5 +1,4 @@
-import { startWorker, type WorkerProcess } from '@opsledger/testing'
-import { type Nanos, nanos } from './journal.ts'
+import { type Nanos, nanos, startWorker, type WorkerProcess } from '@opsledger/testing'
 import type { FromWorker, Job, Phase, Then, WorkerSettings } from './messages.ts'
 import type { Queue, Taker } from './queue.ts'
 

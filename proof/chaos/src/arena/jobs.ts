@@ -1,5 +1,5 @@
+import type { Random } from '@opsledger/testing'
 import type { Job } from './messages.ts'
-import type { Random } from './random.ts'
 
 export interface JobMix {
   /** Part of every name. */

@@ -1,14 +1,8 @@
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Counts, Holder, SettlementAnswer, SkipReason } from '@opsledger/core'
-
-/** Nanoseconds of the monotonic clock, which all processes of a machine share and no clock change moves. */
-export type Nanos = bigint
-
-export const nanos = (): Nanos => process.hrtime.bigint()
+import type { Nanos } from '@opsledger/testing'
 
 /**
- * What really happened, told past the library: by the handlers (`started`, `ended`), by who called it (`answered`), and
+ * What really happened, told past the library: by the handlers (`started`, `settling`, `ended`), by who called it (`answered`), and
  * by the process itself when it fell (`fell`).
  */
 export type Mark = { readonly at: Nanos; readonly pid: number } & (
@@ -27,6 +21,8 @@ export type Mark = { readonly at: Nanos; readonly pid: number } & (
       /** What this attempt is to be remembered with, if it is the one that counts. */
       readonly counts: Counts
     }
+  /** It is about to settle in a transaction of its own: from the commit on, nothing is held any more. */
+  | { readonly mark: 'settling'; readonly fence: number }
   | {
       readonly mark: 'answered'
       readonly askedAt: Nanos
@@ -61,32 +57,3 @@ export type Answer =
       readonly sqlState: string | null
       readonly message: string
     }
-
-/** Appends to a file of this process's own, synchronously: a SIGKILL loses nothing that was marked. */
-export function openJournal(folder: string) {
-  const file = openSync(join(folder, `${process.pid}-${nanos()}.ndjson`), 'a')
-  return {
-    mark(mark: Mark): void {
-      writeSync(
-        file,
-        `${JSON.stringify(mark, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))}\n`,
-      )
-    },
-    close: () => closeSync(file),
-  }
-}
-
-/** All marks of all processes in the order of the clock. A line that a kill cut short is no mark. */
-export function readJournal(folder: string): Mark[] {
-  const marks: Mark[] = []
-  for (const name of readdirSync(folder)) {
-    for (const line of readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1)) {
-      marks.push(
-        JSON.parse(line, (_, value) =>
-          typeof value === 'string' && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
-        ),
-      )
-    }
-  }
-  return marks.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-}

@@ -1,5 +1,5 @@
+import type { Random } from '@opsledger/testing'
 import type { Job, Then } from './messages.ts'
-import type { Random } from './random.ts'
 
 /** Who takes jobs: a worker with a free hand. */
 export interface Taker {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLedger, type Ledger, OperationError, OpsLedgerError } from '@opsledger/core'
 import { createGuard } from '@opsledger/dedupe'
+import { nanos, openJournal, randomFrom, seedOf } from '@opsledger/testing'
 import { Kysely, PostgresDialect, type Transaction } from 'kysely'
 import pg from 'pg'
-import { type Answer, type Ending, nanos, openJournal } from './journal.ts'
+import type { Answer, Ending, Mark } from './journal.ts'
 import type { FromWorker, Job, Then, ToWorker, WorkerSettings } from './messages.ts'
-import { randomFrom, seedOf } from './random.ts'
 import { SECRET, UNTOLD_SECRETS } from './secret.ts'
 
 /** A process that falls by itself says why on its way down. */
@@ -24,7 +24,7 @@ const REFUSED = `The provider refuses (${SECRET}); api_key=${key}`
 
 /** Takes jobs from its parent, executes them through the library, and keeps the journal. */
 export async function work(settings: WorkerSettings): Promise<void> {
-  const journal = openJournal(settings.folder)
+  const journal = openJournal<Mark>(settings.folder)
   const pid = process.pid
   const say = (message: FromWorker) => process.send!(message)
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -75,8 +75,10 @@ export async function work(settings: WorkerSettings): Promise<void> {
             ending = 'failed'
             throw new OperationError('provider.rejected', REFUSED, { permanent: true })
           }
-          if (job.writesEffect)
+          if (job.writesEffect) {
+            journal.mark({ mark: 'settling', at: nanos(), pid, fence })
             await run.transaction(writeEffect(run.id, fence, processed), { settles: true })
+          }
           ending = 'returned'
           return fence
         } finally {

@@ -1,5 +1,4 @@
-import { startProxy } from '@opsledger/testing'
-import { type Nanos, nanos } from '../arena/journal.ts'
+import { type Nanos, nanos, startProxy } from '@opsledger/testing'
 
 export type StolenCall = 'admit' | 'settle'
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '@opsledger/testing'
 import type { Arena } from '../arena/arena.ts'
 import type { HandState, Worker } from '../arena/crew.ts'
 import type { Job } from '../arena/messages.ts'
-import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 

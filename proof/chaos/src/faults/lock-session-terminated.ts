@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '@opsledger/testing'
 import type pg from 'pg'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
 import type { Job, Phase } from '../arena/messages.ts'
-import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ProcessExit, startWorker, type WorkerProcess } from '@opsledger/testing'
+import { catalogOf, type ProcessExit, type Random, startWorker, type WorkerProcess } from '@opsledger/testing'
 import pg from 'pg'
-import type { Random } from '../arena/random.ts'
-import { catalogOf } from '../devices/catalog.ts'
 import type { Fault } from '../fault.ts'
 import type { MigratingAnswer } from './migrating-process.ts'
 

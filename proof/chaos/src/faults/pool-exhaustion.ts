@@ -1,5 +1,5 @@
+import type { Nanos } from '@opsledger/testing'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
-import type { Nanos } from '../arena/journal.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findPgBouncer, type PgBouncerSettings, startPgBouncer } from '@opsledger/testing'
 import { CHAOS_LEASE_MS } from '../arena/arena.ts'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
 import type { Phase } from '../arena/messages.ts'
-import { findPgBouncer, startPgBouncer } from '../devices/pgbouncer.ts'
 import type { Fault, Trial } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 import { readmissionsAfterKills } from '../oracle/readmission.ts'
 
 const WORKERS = 8
-const POOL_SIZE = 4
+const POOLER: PgBouncerSettings = { pool_mode: 'transaction', default_pool_size: 4, max_client_conn: 300 }
 /** Sections per database: the queue runs empty and the judge looks before the next. */
 const SECTIONS_PER_ROUND = 1_250
 const SECTIONS_PER_KILL = 125
@@ -43,7 +43,7 @@ export const transactionPooler: Fault = {
       const wanted = Math.min(SECTIONS_PER_ROUND, trial.injections - sections)
       await using arena = await trial.openArena()
       const { queue } = arena
-      const pooler = await startPgBouncer(arena.url, POOL_SIZE)
+      const pooler = await startPgBouncer(arena.url, POOLER)
       await using _ = pooler
       const settings = { url: pooler.url, exclusion: 'lease' } as const
       await Promise.all(Array.from({ length: WORKERS }, () => arena.hire(settings)))
@@ -72,7 +72,7 @@ export const transactionPooler: Fault = {
       await queue.below(1)
       await arena.crew.dismiss(DISMISS_WITHIN_MS)
       // Its server connections bear the library's name, and are its own.
-      await pooler[Symbol.asyncDispose]()
+      await pooler.stop()
       const evidence = await arena.finish()
       const ruling = trial.judge(evidence, { cooldownMs: cooldownOf(jobs), expectedCodes: [] })
       sections += ruling.sections.length
@@ -98,7 +98,7 @@ async function sessionModeIsRefused(
 ): Promise<{ complaints: string[]; refusals: number; ruling: Ruling }> {
   const complaints: string[] = []
   await using arena = await trial.openArena()
-  const pooler = await startPgBouncer(arena.url, POOL_SIZE)
+  const pooler = await startPgBouncer(arena.url, POOLER)
   await using _ = pooler
   const jobs = makeJobs(trial.random.fork('refused'), { name: 'r', works: 4, failures: false })
   arena.queue.add(jobs)
@@ -111,7 +111,7 @@ async function sessionModeIsRefused(
   const { process: allowed } = await arena.hire({ url: pooler.url, exclusion: 'lease' })
   await arena.queue.below(1)
   await arena.crew.dismiss(DISMISS_WITHIN_MS)
-  await pooler[Symbol.asyncDispose]()
+  await pooler.stop()
   const evidence = await arena.finish()
   const isRefusal = (why: string) => why.includes('TransactionPoolerError')
   const ruling = trial.judge(evidence, {

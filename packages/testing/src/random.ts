@@ -1,14 +1,16 @@
+/** Numbers that look random and are the same for the same seed. */
 export interface Random {
   /** From 0 to below 1. */
   next(): number
   /** A whole number from 0 to below `end`. */
   below(end: number): number
+  /** One of at least one. */
   pick<T>(from: readonly T[]): T
   /** Another sequence, for a part that must not depend on how often the others asked. */
   fork(name: string): Random
 }
 
-/** Mulberry32: small, and the same numbers for the same seed everywhere. */
+/** Mulberry32: small, and the same numbers on every machine. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0
   const next = () => {
@@ -26,7 +28,7 @@ export function randomFrom(seed: number): Random {
   }
 }
 
-/** FNV-1a: a seed from a text. */
+/** FNV-1a: a seed from a text, for what hangs on a name alone. */
 export function seedOf(text: string): number {
   let hash = 2_166_136_261
   for (let index = 0; index < text.length; index++) {
