@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '@opsledger/testing'
 import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Worker } from '../arena/crew.ts'
 import { makeJobs } from '../arena/jobs.ts'
 import type { Phase } from '../arena/messages.ts'
-import type { Random } from '../arena/random.ts'
 import type { Fault } from '../fault.ts'
 import { overlapsOfFrozen } from '../oracle/frozen.ts'
 import { type Effect, judgeHostWrites } from '../oracle/g8-host-writes.ts'
@@ -102,18 +102,25 @@ const freeze: Injection = async ({ queue, pool }, victim, random) => {
   queue.detach(victim)
   victim.freeze()
   for (const hand of victim.hands.keys()) queue.redeliver(hand)
-  const frozenForMs = CHAOS_LEASE_MS + random.next() * MAX_BEYOND_LEASE_MS
-  // What it had sent before has been executed by then, and nobody can have taken anything yet.
-  await sleep(LOOK_AFTER_MS)
-  const unlocked = await heldWithoutLock(pool, victim.process.pid)
-  await sleep(frozenForMs - LOOK_AFTER_MS)
+  const thawAt = performance.now() + CHAOS_LEASE_MS + random.next() * MAX_BEYOND_LEASE_MS
+  // A contender may have just that lock for a moment, to look: what has none once, has none.
+  const unlocked: number[] = []
+  for (let look = 0; look < LOOKS; look++) {
+    await sleep(LOOK_EVERY_MS)
+    unlocked.push(...(await heldWithoutLock(pool, victim.process.pid)))
+  }
+  await sleep(Math.max(0, thawAt - performance.now()))
   victim.thaw()
   queue.attach(victim)
   return unlocked
 }
 
-/** Less than what is left of a lease that is renewed every fifth of it, in ms. */
-const LOOK_AFTER_MS = 300
+/**
+ * What it had sent before has been executed by the first look, and nobody can have taken anything by the last: together
+ * less than what is left of a lease that is renewed every fifth of it.
+ */
+const LOOKS = 3
+const LOOK_EVERY_MS = 300
 
 /** Claims of this process whose advisory lock no session has: it was cut off, and did not have it back yet. */
 async function heldWithoutLock(pool: pg.Pool, pid: number): Promise<number[]> {

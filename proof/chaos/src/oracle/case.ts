@@ -33,7 +33,7 @@ export type Against = (guarantee: Guarantee, what: string) => void
 export function openCase(evidence: Evidence, rules: Rules): Case {
   const told = sectionsOf(evidence.marks, evidence.crew.interruptions)
   const answers = answersOf(evidence.marks)
-  const sections = rules.settlesInHandler ? told.map((section) => endedUnseen(section, evidence)) : told
+  const sections = rules.settlesInHandler ? settledByThemselves(told, evidence) : told
   const byWork = Map.groupBy(sections, (section) => section.work)
   for (const group of byWork.values()) group.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
   return {
@@ -68,12 +68,19 @@ const HISTORY_LIMIT = 20
 export const show = (value: unknown): string =>
   JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}` : part))
 
-/** Cut off after the commit, or told that nobody knows of it. */
-function endedUnseen(section: Section, { ledger }: Evidence): Section {
-  if (section.ending !== null && section.ending !== 'stopped') return section
-  const run = ledger.runs.find(({ fence }) => fence === section.fence)
-  if (run === undefined || !isSettledByAttempt(run) || run.outcome !== 'succeeded') return section
-  return { ...section, ending: 'returned', counts: run.counts }
+/**
+ * What ended the run in a transaction of its own was over with the commit, whatever its handler came to afterwards: cut
+ * off, told that nobody knows, or still on its way back when the next one began.
+ */
+function settledByThemselves(sections: readonly Section[], { ledger }: Evidence): Section[] {
+  const runOf = new Map(ledger.runs.map((run) => [run.fence, run]))
+  return sections.map((section) => {
+    const run = runOf.get(section.fence)
+    if (run === undefined || !isSettledByAttempt(run) || run.outcome !== 'succeeded') return section
+    if (section.ending === 'threw' || section.ending === 'failed') return section
+    const endedAt = section.settlingAt ?? section.endedAt
+    return { ...section, endedAt, ending: 'returned', counts: section.counts ?? run.counts }
+  })
 }
 
 function tracesIn({ ledger }: Evidence): Map<number, Trace> {

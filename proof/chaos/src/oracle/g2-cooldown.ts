@@ -1,4 +1,4 @@
-import type { Nanos } from '../arena/journal.ts'
+import type { Nanos } from '@opsledger/testing'
 import { type Against, type Case, isTerminal, show } from './case.ts'
 import { NANOS_PER_MS, type Section } from './sections.ts'
 

@@ -24,20 +24,11 @@ export function judgeHistory(one: Case, against: Against): void {
 }
 
 function judgePast(past: PastPicture, run: RunPicture, one: Case, against: Against): void {
-  const { byFence, toldOf, evidence, rules } = one
   const { fence, outcome } = past
   const what = `the history of run ${run.id} shows ${show(past)}`
-  const section = byFence.get(fence)
-  const isCut = evidence.crew.interruptions.length > 0
+  const section = one.byFence.get(fence)
   if (section === undefined) {
-    const told = toldOf.get(fence)?.answer
-    const isKnown =
-      outcome === 'lost'
-        ? told !== undefined || isCut || rules.losesReplies
-        : // Stopped before its handler began: handed back, with nothing counted.
-          outcome === 'failed' &&
-          isSameCounts(past, NO_COUNTS) &&
-          (told === undefined ? isCut : told.kind === 'executed' && told.isHandedBack)
+    const isKnown = outcome === 'lost' ? mayBeLost(past, run, one) : mayBeHandedBack(past, one)
     if (!isKnown) against('G4', `${what}, which nobody executed`)
     return
   }
@@ -49,4 +40,24 @@ function judgePast(past: PastPicture, run: RunPicture, one: Case, against: Again
     against('G4', `${what}, and its attempt ${section.ending}`)
   }
   if (!isSameCounts(past, section.counts)) against('G4', `${what}, its attempt had ${show(section.counts)}`)
+}
+
+/** Admitted and never begun: its caller was told so, its reply was lost, or its own process was stopped in between. */
+function mayBeLost(past: PastPicture, run: RunPicture, one: Case): boolean {
+  if (one.toldOf.has(past.fence) || one.rules.losesReplies) return true
+  const later = one.sections.filter(({ runId, fence }) => runId === run.id && fence > past.fence)
+  // Whoever had the run after it took it from a process that was stopped already.
+  return interruptionsOf(past, one).some(({ from }) => later.every(({ startedAt }) => startedAt > from))
+}
+
+/** Stopped before its handler began, with nothing counted; a process that was killed may have told nobody. */
+function mayBeHandedBack(past: PastPicture, one: Case): boolean {
+  if (past.outcome !== 'failed' || !isSameCounts(past, NO_COUNTS)) return false
+  const told = one.toldOf.get(past.fence)?.answer
+  if (told === undefined) return interruptionsOf(past, one).some(({ kind }) => kind === 'killed')
+  return told.kind === 'executed' && told.isHandedBack
+}
+
+function interruptionsOf({ workerId }: PastPicture, { evidence: { crew, ledger } }: Case) {
+  return crew.interruptions.filter(({ pid }) => pid === ledger.pids.get(workerId))
 }

@@ -78,10 +78,7 @@ function objectionToEnd({ answer, deliveryId, at }: Skipped, one: Case): string 
     [...one.traces.values()].some((trace) => trace.runId === runId && trace.deliveryId === deliveryId)
   if (!isOwn) return 'it never had an attempt of that run'
   const isEnded = ofRun.some(
-    (section) =>
-      section.ending === 'returned' &&
-      one.settled.has(section.fence) &&
-      (one.rules.settlesInHandler ? section.startedAt : section.endedAt!) <= at,
+    (section) => section.ending === 'returned' && one.settled.has(section.fence) && section.endedAt! <= at,
   )
   return isEnded ? null : 'no attempt of that run had succeeded'
 }

@@ -1,5 +1,5 @@
+import type { Nanos } from '@opsledger/testing'
 import type { Evidence } from '../arena/arena.ts'
-import type { Nanos } from '../arena/journal.ts'
 import type { Section } from './sections.ts'
 
 /**

@@ -1,6 +1,7 @@
 import type { Counts } from '@opsledger/core'
+import type { Nanos } from '@opsledger/testing'
 import type { Interruption } from '../arena/crew.ts'
-import type { Ending, Mark, Nanos } from '../arena/journal.ts'
+import type { Ending, Mark } from '../arena/journal.ts'
 
 /** One execution of a handler, as the journal tells it. */
 export interface Section {
@@ -13,6 +14,8 @@ export interface Section {
   readonly startedAt: Nanos
   /** When it ended, or when its process was about to be killed; null when neither is known. */
   readonly endedAt: Nanos | null
+  /** When it was about to settle in a transaction of its own; null when it never was. */
+  readonly settlingAt: Nanos | null
   /** Null when it was cut off. */
   readonly ending: Ending | null
   readonly counts: Counts | null
@@ -22,9 +25,11 @@ export type Answered = Extract<Mark, { mark: 'answered' }>
 
 export function sectionsOf(marks: readonly Mark[], interruptions: readonly Interruption[]): Section[] {
   const ended = new Map<number, Extract<Mark, { mark: 'ended' }>>()
+  const settlingAt = new Map<number, Nanos>()
   const lastOf = new Map<number, Nanos>()
   for (const mark of marks) {
     if (mark.mark === 'ended') ended.set(mark.fence, mark)
+    if (mark.mark === 'settling') settlingAt.set(mark.fence, mark.at)
     if (mark.mark === 'fell') lastOf.set(mark.pid, mark.at)
   }
   for (const { kind, pid, from } of interruptions) if (kind === 'killed') lastOf.set(pid, from)
@@ -39,6 +44,7 @@ export function sectionsOf(marks: readonly Mark[], interruptions: readonly Inter
         ...facts,
         startedAt: at,
         endedAt: end?.at ?? cut,
+        settlingAt: settlingAt.get(mark.fence) ?? null,
         ending: end?.ending ?? null,
         counts: end?.counts ?? null,
       },

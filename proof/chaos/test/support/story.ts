@@ -19,8 +19,7 @@ export class Story {
   readonly interruptions: Evidence['crew']['interruptions'][number][] = []
   readonly fallen: string[] = []
   readonly modes = new Map<number, 'session' | 'lease'>()
-  ledger: { -readonly [K in keyof Omit<LedgerPicture, 'runs'>]: LedgerPicture[K] } = {
-    pids: new Map(),
+  ledger: { -readonly [K in keyof Omit<LedgerPicture, 'runs' | 'pids'>]: LedgerPicture[K] } = {
     leftRunning: [],
     heldByLiving: [],
     heldClaims: 0,
@@ -49,6 +48,11 @@ export class Story {
     const counts = { total: fence, processed: fence, failed: 0 }
     this.marks.push({ mark: 'started', at: at(from), pid, work, fence, runId, attempt: 1, deliveryId })
     if (to !== null) this.marks.push({ mark: 'ended', at: at(to), pid, fence, ending, counts })
+    return this
+  }
+  /** The handler of this attempt is about to settle it in a transaction of its own. */
+  settling(fence: number, when: number, { pid = 1 } = {}) {
+    this.marks.push({ mark: 'settling', at: at(when), pid, fence })
     return this
   }
   answer(deliveryId: string, when: number, answer: Answer, { work = 'w', asked = when, pid = 1 } = {}) {
@@ -121,18 +125,27 @@ export class Story {
     this.interruptions.push({ pid, kind: 'killed', from: at(when), until: null })
     return this
   }
-  frozen(pid: number, from: number, until: number) {
-    this.interruptions.push({ pid, kind: 'frozen', from: at(from), until: at(until) })
+  frozen(pid: number, from: number, until: number | null) {
+    this.interruptions.push({ pid, kind: 'frozen', from: at(from), until: until === null ? null : at(until) })
+    return this
+  }
+  fell(pid: number, when: number) {
+    this.marks.push({ mark: 'fell', at: at(when), pid, why: 'unhandledRejection' })
     return this
   }
 
   evidence(): Evidence {
+    const pids = new Set([...this.marks, ...this.interruptions].map(({ pid }) => pid))
     return {
       marks: this.marks,
       crew: { interruptions: this.interruptions, fallen: this.fallen },
       modes: this.modes,
       deliveries: this.deliveries,
-      ledger: { runs: [...this.runs.values()], ...this.ledger },
+      ledger: {
+        ...this.ledger,
+        runs: [...this.runs.values()],
+        pids: new Map([...pids].map((pid) => [workerOf(pid), pid])),
+      },
     }
   }
   ruling(): Ruling {
@@ -149,12 +162,14 @@ export class Story {
   }
 }
 
+const workerOf = (pid: number) => `worker of process ${pid}`
+
 /** An attempt in a run's history: what threw has the counts that its section tells, what was lost has none. */
-export function past(fence: number, deliveryId: string, outcome = 'failed'): PastPicture {
+export function past(fence: number, deliveryId: string, outcome = 'failed', pid = 1): PastPicture {
   const counted = outcome === 'lost' ? null : fence
   return {
     fence,
-    workerId: `of fence ${fence}`,
+    workerId: workerOf(pid),
     deliveryId,
     outcome,
     total: counted,
@@ -162,3 +177,26 @@ export function past(fence: number, deliveryId: string, outcome = 'failed'): Pas
     failed: outcome === 'lost' ? null : 0,
   }
 }
+
+/** One delivery, one section, one run; its duplicate was refused. */
+export const good = () =>
+  new Story()
+    .delivery('d1')
+    .delivery('d2')
+    .section(1, 0, 10)
+    .executed('d1', 11, 1)
+    .skipped('d2', 20, 'cooldown', { fence: 1, deliveryId: 'd1' })
+    .run('r1', 1)
+
+/** The first attempt threw, the second one succeeded. */
+export const retried = () =>
+  new Story()
+    .delivery('d1')
+    .section(1, 0, 10, { ending: 'threw' })
+    .executed('d1', 11, 1)
+    .section(2, 20, 30)
+    .executed('d1', 31, 2, 'settled', { asked: 19 })
+    .run('r1', 2, { history: [past(1, 'd1')] })
+
+/** As a refusal is told to come again later. */
+export const LATER = { action: 'retry_later' } as const
