@@ -75,7 +75,10 @@ export const lockSessionTerminated: Fault = {
       complaints.push(...noticed(ruling))
       trial.say(`${terminated} sessions terminated, ${hit} of them with locks`)
     }
-    const figures = { 'sessions that held locks': hit, 'locks lost': locksLost }
+    const figures = {
+      'terminated sessions that held advisory locks': hit,
+      'advisory locks that ended with those sessions': locksLost,
+    }
     if (hit === 0) complaints.push('no terminated session held a lock')
     return { injections: terminated, rulings, complaints, figures }
   },

@@ -20,7 +20,6 @@ export function judgeRetries({ answers, byFence, byWork, settled, rules }: Case,
         (other) =>
           isTerminal(other) &&
           settled.has(other.fence) &&
-          other.fence !== failed.fence &&
           (other.fence > failed.fence || other.endedAt! + cooldown > askedAt),
       )
       if (!isCooling) against('G3', `the retry of ${deliveryId} was refused: ${show(answer)}`)

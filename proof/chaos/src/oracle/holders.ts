@@ -63,13 +63,11 @@ function isUnderWay(deliveryId: string, { pid, work, at }: Answered, from: Nanos
     (other) =>
       other.pid === pid && other.deliveryId === deliveryId && other.askedAt <= at && other.at >= from,
   )
-  // Killed before it told anybody: its handler's first mark says that it was asked.
-  const executing = one.byWork
-    .get(work)
-    ?.find((section) => section.pid === pid && section.deliveryId === deliveryId)
-  return (
-    isAsking || (executing !== undefined && !one.toldOf.has(executing.fence) && executing.startedAt <= at)
+  // Killed before it told anybody: only what it executed says that it was asked, and not since when.
+  const wasCutOff = (one.byWork.get(work) ?? []).some(
+    (section) => section.pid === pid && section.deliveryId === deliveryId && !one.toldOf.has(section.fence),
   )
+  return isAsking || wasCutOff
 }
 
 /** Admitted and never executed: as a lost attempt in the history of this work, or as a run left for the sweep. */

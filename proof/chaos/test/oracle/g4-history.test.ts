@@ -77,16 +77,16 @@ describe('G4, the history of a run', () => {
       return findings
     }
 
-    test.each<[string, (story: Story) => Story, boolean]>([
-      ['where nothing is known of it', (story) => story, false],
-      ['when its process was killed', (story) => story.killed(9, 50), true],
-      ['when its process was frozen', (story) => story.frozen(9, 50, 150), true],
-      ['when its process was killed, after another had begun', (story) => story.killed(9, 101), false],
-      ['when its process was frozen, after another had begun', (story) => story.frozen(9, 101, 150), false],
-      ['when another process was killed', (story) => story.killed(8, 50), false],
-      ['where connections are lost', (story) => story.with({ losesReplies: true }), true],
-      ['and its caller was told', (story) => story.executed('d2', 90, 1, 'superseded', BACK), true],
-    ])('may be lost %s: %s', (_, tell, isKnown) => {
+    test.each<[string, boolean, (story: Story) => Story]>([
+      ['where nothing is known of it', false, (story) => story],
+      ['when its process was killed', true, (story) => story.killed(9, 50)],
+      ['when its process was frozen', true, (story) => story.frozen(9, 50, 150)],
+      ['when its process was killed, after another had begun', false, (story) => story.killed(9, 101)],
+      ['when its process was frozen, after another had begun', false, (story) => story.frozen(9, 101, 150)],
+      ['when another process was killed', false, (story) => story.killed(8, 50)],
+      ['where connections are lost', true, (story) => story.with({ losesReplies: true })],
+      ['and its caller was told', true, (story) => story.executed('d2', 90, 1, 'superseded', BACK)],
+    ])('may be lost %s: %s', (_, isKnown, tell) => {
       expect(objection(tell(unexecuted())) === null).toBe(isKnown)
     })
 
@@ -112,14 +112,14 @@ describe('G4, the history of a run', () => {
       expect(objection(others.run('r1', 7, { history }))).toBe(null)
     })
 
-    test.each<[string, (story: Story) => Story, boolean]>([
-      ['where nothing is known of it', (story) => story, false],
-      ['and its caller was told so', (story) => story.executed('d2', 90, 1, 'settled', BACK), true],
-      ['and its caller was told of an execution', (story) => story.executed('d2', 90, 1), false],
-      ['when its process was killed before it told', (story) => story.killed(9, 200), true],
-      ['when another process was killed', (story) => story.killed(8, 200), false],
-      ['when its process was frozen, which tells later', (story) => story.frozen(9, 50, 150), false],
-    ])('may be handed back %s: %s', (_, tell, isKnown) => {
+    test.each<[string, boolean, (story: Story) => Story]>([
+      ['where nothing is known of it', false, (story) => story],
+      ['and its caller was told so', true, (story) => story.executed('d2', 90, 1, 'settled', BACK)],
+      ['and its caller was told of an execution', false, (story) => story.executed('d2', 90, 1)],
+      ['when its process was killed before it told', true, (story) => story.killed(9, 200)],
+      ['when another process was killed', false, (story) => story.killed(8, 200)],
+      ['when its process was frozen, which tells later', false, (story) => story.frozen(9, 50, 150)],
+    ])('may be handed back %s: %s', (_, isKnown, tell) => {
       expect(objection(tell(handedBack())) === null).toBe(isKnown)
     })
     test('is handed back as a failure, with nothing counted', () => {
