@@ -1,46 +1,58 @@
-import { writeFileSync } from 'node:fs'
+import { exitFor, orExit } from '../../../tools/lib/command-options.ts'
+import { InterruptedError, listenForInterruption } from '../../../tools/lib/interruption.ts'
+import { assertWritable, writeJson } from '../../../tools/lib/json-file.ts'
 import { readFacts } from './facts.ts'
-import { type Options, readOptions, USAGE, UsageError } from './options.ts'
+import { readOptions, USAGE } from './options.ts'
 import { CASE_NAMES, chosen, SUITES } from './plan.ts'
 import { publish } from './publish.ts'
-import { goalsTable } from './report/markdown.ts'
+import { factsLine, goalsTable } from './report/markdown.ts'
 import type { Results } from './results.ts'
 import { runSuites } from './run-suites.ts'
-import { openSite } from './site.ts'
+import { openSite, type Site } from './site.ts'
 
-const options = optionsOrExit()
+const options = orExit(() => {
+  const names = { suites: SUITES.map(({ name }) => name), cases: CASE_NAMES }
+  const read = readOptions(process.argv.slice(2), names)
+  if (read.help) return read
+  chosen(read)
+  if (read.json !== null) assertWritable(read.json)
+  return read
+})
 if (options.help) {
   console.log(USAGE)
   process.exit(0)
 }
-await using site = await openSite(options.url)
-const facts = await readFacts(site)
-console.log(Object.values(facts).join('; '))
-const { url: _, redisUrl: __, json: ___, ...asked } = options
-const results: Results = {
-  date: new Date().toISOString().slice(0, 10),
-  facts,
-  options: asked,
-  ...(await runSuites(site, options)),
-}
-if (!options.isQuick) console.log(`\n${goalsTable(results.trials)}\n`)
-if (options.publish) publish(results)
-if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
-const failures = results.trials.filter(({ failure }) => failure !== null)
-for (const { suite, case: name, setting, failure } of failures) {
-  console.error(`failed ${suite}/${name}/${setting}: ${failure}`)
-}
-process.exitCode = failures.length > 0 ? 1 : 0
-
-function optionsOrExit(): Options {
-  const names = { suites: SUITES.map(({ name }) => name), cases: CASE_NAMES }
-  try {
-    const read = readOptions(process.argv.slice(2), names)
-    if (!read.help) chosen(read)
-    return read
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error
+const interrupted = listenForInterruption()
+const opened = await openSite(options.url)
+const exitCode = await run(opened).catch((error) => {
+  if (error instanceof InterruptedError) {
     console.error(error.message)
-    process.exit(2)
+    return error.exitCode
   }
+  return exitFor(error)
+})
+// Not by `process.exitCode` alone: what an interrupted trial left under way would keep the process.
+process.exit(exitCode)
+
+/** The exit code. @throws the reason of the signal, once nothing is left of the trials */
+async function run(opened: Site): Promise<number> {
+  await using site = opened
+  interrupted.throwIfAborted()
+  const facts = await readFacts(site)
+  console.log(factsLine(facts))
+  const { url: _, redisUrl: __, json: ___, ...asked } = options
+  const results: Results = {
+    date: new Date().toISOString().slice(0, 10),
+    facts,
+    options: asked,
+    ...(await runSuites(site, options, interrupted)),
+  }
+  if (!options.isQuick) console.log(`\n${goalsTable(results.trials)}\n`)
+  if (options.publish) publish(results)
+  if (options.json !== null) writeJson(options.json, results)
+  const failures = results.trials.filter(({ failure }) => failure !== null)
+  for (const { suite, case: name, setting, failure } of failures) {
+    console.error(`failed ${suite}/${name}/${setting}: ${failure}`)
+  }
+  return failures.length > 0 ? 1 : 0
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { assertCommandOptions, CommandOptionError, wrongOption } from '../../../tools/lib/command-options.ts'
 
 export interface Options {
   /** A minute in all, for health: its figures say nothing about speed. */
@@ -23,9 +24,6 @@ export interface Options {
   readonly help: boolean
 }
 
-/** What the person at the terminal asked for cannot be. */
-export class UsageError extends Error {}
-
 export const USAGE = `pnpm bench [options]
 
   --quick             a minute in all, few repetitions: shows that everything runs, says nothing about speed
@@ -35,12 +33,29 @@ export const USAGE = `pnpm bench [options]
   --concurrency a,b   deliveries at once (default 1,32,256,1000; quick 1,32)
   --growth-runs N     rows of the grown ledger (default 10000000; quick: not run unless named)
   --waiting N         executions that wait at once in the memory suite (default 100000; quick 2000)
-  --json FILE         writes the results there
-  --url URL           your own Postgres instead of an embedded one (default: OPSLEDGER_DATABASE_URL)
+  --json FILE         writes the results there, at the end
+  --url URL           your own Postgres (default: that of OPSLEDGER_DATABASE_URL; where neither names one, an embedded one)
   --publish           writes the results into docs/benchmarks.md and docs/benchmarks/
+  --help              this
 
-  Cases that need Redis run where OPSLEDGER_REDIS_URL names one.
+Cases that need Redis run where OPSLEDGER_REDIS_URL names one.
+
+Ends with 0 when every case ran or was skipped, 1 when one failed, 2 for a wrong option, 130 or 143 when it was interrupted.
 `
+
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  only: { type: 'string', allowed: 'names of suites and cases, with commas between them' },
+  repeats: { type: 'string', allowed: 'a whole number from 1 to 1000' },
+  seconds: { type: 'string', allowed: 'a number from 0.05 to 600' },
+  concurrency: { type: 'string', allowed: 'whole numbers from 1 to 10000, with commas between them' },
+  'growth-runs': { type: 'string', allowed: 'a whole number from 1 to 1000000000' },
+  waiting: { type: 'string', allowed: 'a whole number from 1 to 10000000' },
+  json: { type: 'string', allowed: 'a file that can be written' },
+  url: { type: 'string', allowed: 'postgres://…' },
+  publish: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
 
 const FULL = {
   repeats: 5,
@@ -51,92 +66,80 @@ const FULL = {
 }
 const QUICK = { repeats: 1, seconds: 0.3, concurrency: [1, 32], growthRuns: 20_000, waiting: 2_000 }
 
-/** @throws UsageError with one line for the person at the terminal */
+/** @throws CommandOptionError */
 export function readOptions(
-  args: readonly string[],
+  given: readonly string[],
   names: { readonly suites: readonly string[]; readonly cases: readonly string[] },
   env: NodeJS.ProcessEnv = process.env,
 ): Options {
-  const values = parse(args)
-  const defaults = values.quick ? QUICK : FULL
-  const only = values.only === undefined ? null : listOf('only', values.only)
-  const unknown = (only ?? []).filter((name) => !names.suites.includes(name) && !names.cases.includes(name))
-  if (unknown.length > 0) {
-    const allowed = `suites ${names.suites.join(', ')}; cases ${names.cases.join(', ')}`
-    throw new UsageError(`--only names ${unknown.join(', ')}; allowed: ${allowed}`)
-  }
+  const args = given.filter((arg) => arg !== '--')
+  assertCommandOptions(args, OPTIONS)
+  const { values } = parseArgs({ args, options: OPTIONS })
   const shortened = (['quick', 'only', 'repeats', 'seconds', 'concurrency'] as const).filter(
     (name) => values[name] !== undefined && values[name] !== false,
   )
   if (values.publish && shortened.length > 0) {
-    throw new UsageError(
-      `--publish with --${shortened[0]}: what is published is the whole, with its defaults`,
+    throw new CommandOptionError(
+      `--publish is given with --${shortened[0]}; allowed: the whole alone, with its defaults`,
     )
   }
+  const defaults = values.quick ? QUICK : FULL
   return {
     isQuick: values.quick,
-    only,
-    repeats: wholeNumber('repeats', values.repeats, defaults.repeats, 1_000),
-    seconds: seconds(values.seconds, defaults.seconds),
+    only: values.only === undefined ? null : namesFrom(values.only, names),
+    repeats: wholeNumber('repeats', values.repeats, 1_000) ?? defaults.repeats,
+    seconds: values.seconds === undefined ? defaults.seconds : secondsFrom(values.seconds),
     concurrency:
-      values.concurrency === undefined
-        ? defaults.concurrency
-        : listOf('concurrency', values.concurrency).map((text) =>
-            wholeNumber('concurrency', text, 0, 10_000),
-          ),
-    growthRuns: wholeNumber('growth-runs', values['growth-runs'], defaults.growthRuns, 1_000_000_000),
-    waiting: wholeNumber('waiting', values.waiting, defaults.waiting, 10_000_000),
+      values.concurrency?.split(',').map((text) => wholeNumber('concurrency', text, 10_000)!) ??
+      defaults.concurrency,
+    growthRuns: wholeNumber('growth-runs', values['growth-runs'], 1_000_000_000) ?? defaults.growthRuns,
+    waiting: wholeNumber('waiting', values.waiting, 10_000_000) ?? defaults.waiting,
     json: values.json ?? null,
-    url: values.url ?? (env.OPSLEDGER_DATABASE_URL || null),
+    url:
+      urlFrom('--url', values.url) ??
+      urlFrom('OPSLEDGER_DATABASE_URL', env.OPSLEDGER_DATABASE_URL || undefined),
     redisUrl: env.OPSLEDGER_REDIS_URL || null,
     publish: values.publish,
     help: values.help,
   }
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: args.filter((arg) => arg !== '--'),
-      options: {
-        quick: { type: 'boolean', default: false },
-        only: { type: 'string' },
-        repeats: { type: 'string' },
-        seconds: { type: 'string' },
-        concurrency: { type: 'string' },
-        'growth-runs': { type: 'string' },
-        waiting: { type: 'string' },
-        json: { type: 'string' },
-        url: { type: 'string' },
-        publish: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message.split('\n', 1)[0]!)
+function namesFrom(
+  text: string,
+  { suites, cases }: { readonly suites: readonly string[]; readonly cases: readonly string[] },
+): string[] {
+  const given = text.split(',').map((name) => name.trim())
+  for (const name of given) {
+    if (suites.includes(name) || cases.includes(name)) continue
+    throw wrongOption('--only', name, `suites ${suites.join(', ')}; cases ${cases.join(', ')}`)
   }
+  return given
 }
 
-function listOf(option: string, text: string): string[] {
-  const parts = text.split(',').filter((part) => part !== '')
-  if (parts.length === 0) throw new UsageError(`--${option} is empty; allowed: a list with commas`)
-  return parts
-}
-
-function wholeNumber(option: string, text: string | undefined, fallback: number, most: number): number {
-  if (text === undefined) return fallback
+function wholeNumber(
+  option: 'repeats' | 'concurrency' | 'growth-runs' | 'waiting',
+  text: string | undefined,
+  most: number,
+): number | null {
+  if (text === undefined) return null
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > most) {
-    throw new UsageError(`--${option} is ${text}; allowed: a whole number from 1 to ${most}`)
+  if (!/^\d+$/.test(text) || value < 1 || value > most) {
+    throw wrongOption(`--${option}`, text, OPTIONS[option].allowed)
   }
   return value
 }
 
-function seconds(text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback
+function secondsFrom(text: string): number {
   const value = Number(text)
-  if (!(value >= 0.05 && value <= 600)) {
-    throw new UsageError(`--seconds is ${text}; allowed: a number from 0.05 to 600`)
-  }
+  if (!(value >= 0.05 && value <= 600)) throw wrongOption('--seconds', text, OPTIONS.seconds.allowed)
   return value
+}
+
+/** It may hold a password, so what is wrong with it is said without it. */
+function urlFrom(source: string, text: string | undefined): string | null {
+  if (text === undefined) return null
+  if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? '')) {
+    throw wrongOption(source, '…', OPTIONS.url.allowed)
+  }
+  return text
 }

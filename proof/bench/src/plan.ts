@@ -1,5 +1,6 @@
+import { CommandOptionError } from '../../../tools/lib/command-options.ts'
 import { CASES } from './cases/index.ts'
-import { type Options, UsageError } from './options.ts'
+import type { Options } from './options.ts'
 import { QUEUES } from './queues/index.ts'
 import { QUEUE_GUARDS } from './queues/queue.ts'
 import type { Trial } from './trial.ts'
@@ -156,7 +157,7 @@ export const needsRedis = (name: string): boolean =>
 
 /**
  * The suites and trials that `--only` leaves. A case that is named alone runs in every suite that has it.
- * @throws UsageError when that is none
+ * @throws CommandOptionError when that is none
  */
 export function chosen(options: Options): { suite: Suite; trials: Trial[] }[] {
   const { only, isQuick } = options
@@ -171,7 +172,7 @@ export function chosen(options: Options): { suite: Suite; trials: Trial[] }[] {
     })
     .filter(({ trials }) => trials.length > 0)
   if (selected.length === 0) {
-    throw new UsageError(`--only selects nothing: no suite of ${only?.join(', ')} has such a case`)
+    throw new CommandOptionError(`--only selects nothing: no suite of ${only?.join(', ')} has such a case`)
   }
   return selected
 }

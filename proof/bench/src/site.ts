@@ -3,6 +3,7 @@ import { startEmbeddedServer } from '@opsledger/testing'
 /** The server that is measured. */
 export interface Site {
   readonly url: string
+  /** Without the version where the server is somebody else's: nobody has asked it yet. */
   readonly description: string
   /** Ours alone, so that its settings may be chosen. */
   readonly isOwn: boolean
@@ -19,7 +20,7 @@ export async function openSite(url: string | null, settings: Record<string, stri
   if (url !== null) {
     return {
       url,
-      description: 'the server of the given URL',
+      description: 'the given URL',
       isOwn: false,
       [Symbol.asyncDispose]: async () => {},
     }

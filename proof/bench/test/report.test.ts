@@ -47,6 +47,13 @@ test('what is free is met with nothing', () => {
   expect(goalOf(trials, measure)).toMatchObject({ reached: 0, met: true })
 })
 
+test('the goals name the exclusion mode of each column', () => {
+  const figures = { p50Ms: [1], p99Ms: [1] }
+  const own = ['opsledger', 'opsledger-lease', 'opsledger-kysely']
+  const [head] = goalsTable(own.map((name) => result('jobs', name, '32', figures))).split('\n')
+  expect(head).toMatch(/\| session mode +\| lease mode +\| host's Kysely \(lease mode\) +\|$/)
+})
+
 test('what is only shown is neither met nor missed', () => {
   const table = goalsTable([
     result('jobs', 'bulk', '1000', { jobsPerSecond: [1_000] }),

@@ -1,18 +1,12 @@
 import { cpus, totalmem } from 'node:os'
 import { exitFor, orExit } from '../../../tools/lib/command-options.ts'
+import { InterruptedError, listenForInterruption } from '../../../tools/lib/interruption.ts'
+import { assertWritable, writeJson } from '../../../tools/lib/json-file.ts'
 import { CHAOS_LEASE_MS } from './arena/arena.ts'
 import { faults } from './faults/index.ts'
-import { InterruptedError, listenForInterruption } from './interruption.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { type FaultReport, isClean, untold } from './report/report.ts'
-import {
-  assertWritable,
-  type Circumstances,
-  type MutantResult,
-  type MutantResults,
-  type Results,
-  writeResults,
-} from './report/results.ts'
+import type { Circumstances, MutantResult, MutantResults, Results } from './report/results.ts'
 import { tableOf } from './report/table.ts'
 import { runFault } from './run-fault.ts'
 import { lineOf, runMutants } from './run-mutants.ts'
@@ -56,13 +50,10 @@ async function run(opened: Site): Promise<number> {
 async function tryFaults(site: Site, circumstances: Circumstances): Promise<number> {
   const chosen = faults.filter((fault) => options.only?.includes(fault.name) ?? true)
   const reports: FaultReport[] = []
-  const save = () =>
-    write({ ...circumstances, isComplete: reports.length === chosen.length, faults: reports })
-  save()
   try {
     for (const fault of chosen) {
       reports.push(await runFault(fault, site, options, interrupted))
-      save()
+      write({ ...circumstances, isComplete: reports.length === chosen.length, faults: reports })
     }
   } finally {
     // Of an interrupted run, what it came to.
@@ -88,7 +79,6 @@ function tell(reports: readonly FaultReport[]): void {
 async function tryMutants(site: Site, circumstances: Circumstances): Promise<number> {
   const results: MutantResult[] = []
   const save = (isComplete: boolean) => write({ ...circumstances, isComplete, mutants: results })
-  save(false)
   await runMutants(site, options, interrupted, (result) => {
     console.log(lineOf(result))
     results.push(result)
@@ -114,7 +104,7 @@ function verdict(failed: readonly string[], skipped: readonly string[]): number 
 }
 
 function write(results: Results | MutantResults): void {
-  if (options.json !== null) writeResults(options.json, results)
+  if (options.json !== null) writeJson(options.json, results)
 }
 
 function circumstancesOf({ seed, isLong }: Options, { description }: Site): Circumstances {

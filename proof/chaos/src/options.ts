@@ -20,8 +20,9 @@ export const USAGE = `pnpm chaos [options]
 
   --seed N        chooses the faults; the same seed chooses the same ones (default: a new one, printed)
   --long          as many injections as docs/faults.md shows, instead of the short form
-  --only a,b      only these faults (with --mutants: only these mutants)
-  --json FILE     writes the results there, after each fault
+  --only a,b      only these faults; with --mutants only these mutants, by their own names
+  --json FILE     writes the results there, after each fault (with --mutants: after each mutant); until the first one
+                  is there, what the file held stays
   --url URL       your own Postgres instead of an embedded one; faults that restart it or fill its disk are skipped
   --mutants       breaks the library on purpose, one rule at a time, and shows that each break is caught
   --strict        what is skipped counts as failed
@@ -30,9 +31,9 @@ export const USAGE = `pnpm chaos [options]
 Ends with 0 when nothing failed (with --strict: nothing was skipped either), 1 when something did, 2 for a wrong option,
 130 or 143 when it was interrupted.
 
-Faults: ${faults.map(({ name }) => name).join(', ')}
+Faults, for --only: ${faults.map(({ name }) => name).join(', ')}
 
-Mutants: ${mutants.map(({ name }) => name).join(', ')}
+Mutants, for --mutants --only: ${mutants.map(({ name }) => name).join(', ')}
 `
 
 const OPTIONS = {

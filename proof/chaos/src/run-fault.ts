@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExclusionMode } from '@opsledger/dedupe'
+import { randomFrom, seedOf } from '@opsledger/testing'
 import { type Arena, openArena } from './arena/arena.ts'
-import { randomFrom, seedOf } from './arena/random.ts'
 import type { Fault, Trial } from './fault.ts'
 import { judge, type Ruling } from './oracle/judge.ts'
 import { brokenOffReport, type FaultReport, reportOf, skippedReport } from './report/report.ts'

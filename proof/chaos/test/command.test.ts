@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +9,8 @@ import { useDatabase } from '@opsledger/testing/vitest'
 import pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import { CommandOptionError } from '../../../tools/lib/command-options.ts'
-import { readOptions } from '../src/options.ts'
+import { missingForNetwork } from '../src/devices/network.ts'
+import { readOptions, USAGE } from '../src/options.ts'
 
 const database = useDatabase()
 const program = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -50,6 +51,12 @@ describe('a wrong option is told in one line', () => {
     expect(told.startsWith(message), told).toBe(true)
     expect(told.split('\n')).toHaveLength(1)
   })
+})
+
+test('the usage says which names --only takes, with --mutants and without', () => {
+  expect(USAGE).toContain('with --mutants only these mutants, by their own names')
+  expect(USAGE).toContain('Faults, for --only: worker-killed, ')
+  expect(USAGE).toContain('Mutants, for --mutants --only: lock-only, ')
 })
 
 test.each<[string[], string]>([
@@ -119,3 +126,40 @@ test.each([
     await observer.end()
   }
 })
+
+test.skipIf(missingForNetwork() !== null)(
+  'SIGINT while hosts are cut off: the fault takes its server and network away, and earlier results stay',
+  async () => {
+    const temporary = mkdtempSync(join(folder, 'tmp-'))
+    const json = join(folder, 'cut-off.json')
+    writeFileSync(json, 'earlier results')
+    const child = spawn(process.execPath, argsOf(['--only', 'network-blackhole', '--json', json]), {
+      env: { ...process.env, TMPDIR: temporary },
+      stdio: 'ignore',
+    })
+    const exited = once(child, 'exit')
+    const router = `opsledger-chaos-${child.pid}-router`
+    try {
+      // Six hosts, of which two lose packets in both directions.
+      while ((await dropRulesOf(router)) < 8) await sleep(20)
+      child.kill('SIGINT')
+      expect(await exited).toEqual([130, null])
+      // At once: where the fault did not unwind, a guardian would be at it still.
+      expect(readdirSync(temporary)).toEqual([])
+      expect(await dropRulesOf(router)).toBe(0)
+      expect(readFileSync(json, 'utf8')).toBe('earlier results')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  },
+  // Eight processes and two servers have to start before there is something to cut.
+  120_000,
+)
+
+/** How many ways of packets a router drops; none where it is not there. */
+async function dropRulesOf(router: string): Promise<number> {
+  const rules = await new Promise<string>((resolve) => {
+    execFile('ip', ['netns', 'exec', router, 'iptables', '-w', '-S', 'FORWARD'], (_, out) => resolve(out))
+  })
+  return rules.split('\n').filter((rule) => rule.endsWith('-j DROP')).length
+}

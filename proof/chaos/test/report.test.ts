@@ -40,6 +40,15 @@ test('every fault has a unit, which its row and its results name', () => {
   expect(tableOf([report])).toMatch(/\| 600 kills .*\| 0\.50 % /)
 })
 
+test('a row with a violation or a complaint has no bound, whatever its file says', () => {
+  const complaining = { ...clean, complaints: ['too late'] }
+  for (const outcome of [violated, complaining]) {
+    const report = reportOf(killed!, outcome, 1)
+    expect(report.bound95).toBeNull()
+    expect(tableOf([{ ...report, bound95: 0.005 }])).toMatch(/\| – +\| 1 s +\|$/)
+  }
+})
+
 test('a fault that broke off is not clean, and neither is one with a violation', () => {
   expect(isClean(reportOf(killed!, clean, 1))).toBe(true)
   expect(isClean(reportOf(killed!, violated, 1))).toBe(false)

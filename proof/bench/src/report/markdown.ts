@@ -3,12 +3,15 @@ import type { Results, TrialResult } from '../results.ts'
 import { FIGURES, shortNumber } from './figures.ts'
 import { type Goal, goalsOf, NO_GOAL } from './goals.ts'
 
-/** The library's own cases, and what a reader calls them. */
+/** The library's own cases: its exclusion modes, and the one that a host's Kysely can have. */
 const OWN = [
-  ['opsledger', 'session'],
-  ['opsledger-lease', 'lease'],
-  ['opsledger-kysely', "host's Kysely"],
+  ['opsledger', 'session mode'],
+  ['opsledger-lease', 'lease mode'],
+  ['opsledger-kysely', "host's Kysely (lease mode)"],
 ] as const
+
+/** Where and how it was measured. */
+export const factsLine = (facts: Results['facts']): string => `${Object.values(facts).join('; ')}.`
 
 /** The results as they stand in the docs, from the facts to the last table. */
 export function markdownOf(results: Results, charts: readonly { file: string; title: string }[]): string {
@@ -20,8 +23,7 @@ export function markdownOf(results: Results, charts: readonly { file: string; ti
   })
   return [
     [
-      `${date}: ${facts.server}, Postgres ${facts.postgres}, ${facts.durability}; fsync ${facts.fsync};`,
-      `Node ${facts.node}; ${facts.processor}, ${facts.memory}, ${facts.platform}.`,
+      `${date}: ${factsLine(facts)}`,
       `Medians of up to ${results.options.repeats} interleaved runs of ${results.options.seconds} s, least–most in brackets.`,
     ].join('\n'),
     ...charts.map(({ file, title }) => `![${title}](benchmarks/${file})`),

@@ -1,19 +1,23 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type EmbeddedServer, startEmbeddedServer } from '@opsledger/testing'
+import { type EmbeddedServer, type Nanos, nanos, type Random, startEmbeddedServer } from '@opsledger/testing'
 import pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Worker } from '../arena/crew.ts'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
-import { type Nanos, nanos } from '../arena/journal.ts'
 import type { Job } from '../arena/messages.ts'
-import type { Random } from '../arena/random.ts'
+import type { Queue } from '../arena/queue.ts'
 import { type Blackhole, missingForNetwork, openNetwork, type RemoteHost } from '../devices/network.ts'
 import type { Fault } from '../fault.ts'
 import type { Ruling } from '../oracle/judge.ts'
 
 const BLACKHOLES: readonly Blackhole[] = ['both', 'to-server', 'to-client']
+const LOST: Readonly<Record<Blackhole, string>> = {
+  both: 'packets lost in both directions',
+  'to-server': 'packets to the server lost',
+  'to-client': 'packets to the host lost',
+}
 /** In the short form each direction once in each mode; in the long one more session mode, which takes longer. */
 const HOSTS = {
   short: ['session', 'session', 'session', 'lease', 'lease', 'lease'],
@@ -91,6 +95,7 @@ export const networkBlackhole: Fault = {
     for (let part = 0; cuts.length < injections; part++) {
       const random = trial.random.fork(`part ${part}`)
       await using arena = await trial.openArena({ serverUrl: server.url })
+      await using _ = { [Symbol.asyncDispose]: () => endCutOff(arena, network.range) }
       const address = new URL(arena.url)
       address.hostname = network.serverAddress
       const remotes: Remote[] = await Promise.all(
@@ -122,7 +127,8 @@ export const networkBlackhole: Fault = {
     for (const { exclusion, freedAt, from, blackhole } of cuts) {
       const freedMs = freedAt === null ? null : msBetween(from, freedAt)
       if (exclusion === 'session' && (freedMs === null || freedMs > LOCK_FREE_WITHIN_MS)) {
-        complaints.push(`the locks behind a blackhole (${blackhole}) were free after ${freedMs} ms`)
+        const when = freedMs === null ? 'was not seen' : `came only after ${Math.round(freedMs)} ms`
+        complaints.push(`the end of the advisory locks of a cut-off host ${when} (${LOST[blackhole]})`)
       }
     }
     const freed = (blackhole: Blackhole) =>
@@ -130,12 +136,19 @@ export const networkBlackhole: Fault = {
         cut.blackhole === blackhole && cut.freedAt !== null ? [msBetween(cut.from, cut.freedAt)] : [],
       )
     const figures = {
-      'signal aborts after (median / max)': medianAndMax(seen.abortMs),
-      'somebody else starts later than the abort by at least': `${Math.round(Math.min(...seen.marginMs))} ms`,
-      'taken over after (median / max), session mode': medianAndMax(seen.takenMs.session),
-      'taken over after (median / max), lease mode': medianAndMax(seen.takenMs.lease),
+      'from the cut to the abort of the handler (median / max)': medianAndMax(seen.abortMs),
+      'from the abort to the start of another worker, at least': `${Math.round(Math.min(...seen.marginMs))} ms`,
+      'from the cut to the start of another worker, session mode (median / max)': medianAndMax(
+        seen.takenMs.session,
+      ),
+      'from the cut to the start of another worker, lease mode (median / max)': medianAndMax(
+        seen.takenMs.lease,
+      ),
       ...Object.fromEntries(
-        BLACKHOLES.map((one) => [`lock free after (median / max), ${one}`, medianAndMax(freed(one))]),
+        BLACKHOLES.map((one) => [
+          `from the cut until the server has let go of the host's advisory locks, ${LOST[one]} (median / max)`,
+          medianAndMax(freed(one)),
+        ]),
       ),
     }
     return { injections: cuts.length, rulings, readmissionMs, complaints, figures }
@@ -194,7 +207,7 @@ async function cutEverybody({
   const long = remotes.map(({ worker, exclusion }, n) =>
     giveTo(worker, { name: `${name}.${n}.long`, works: LONG_WORKS, handlerMs: LONG_HANDLER_MS[exclusion] }),
   )
-  await until(() =>
+  await until(queue, () =>
     remotes.every(({ worker }) => [...worker.hands.values()].every(({ phase }) => phase === 'started')),
   )
   const offset = random.below(BLACKHOLES.length)
@@ -217,8 +230,9 @@ async function cutEverybody({
     remotes.map(async ({ host, worker, exclusion }, n): Promise<Cut> => {
       const { blackhole, from, locks } = begun[n]!
       const [freedAt, isTaken] = await Promise.all([
-        locks.length === 0 ? null : whenFree(pool, locks),
+        locks.length === 0 ? null : whenFree(arena, locks),
         until(
+          queue,
           () => long[n]!.every(({ deliveryId }) => queue.records.get(deliveryId)!.isComplete),
           TAKE_OVER_WITHIN_MS,
         ),
@@ -255,27 +269,28 @@ async function lockSessionsOf(pool: pg.Pool, worker: Worker): Promise<number[]> 
 const LOOK_EVERY_MS = 100
 
 /** When none of these holds a lock any more. */
-async function whenFree(pool: pg.Pool, backends: readonly number[]): Promise<Nanos | null> {
-  const isFree = await until(async () => {
+async function whenFree({ pool, queue }: Arena, backends: readonly number[]): Promise<Nanos | null> {
+  const isFree = async () => {
     const { rows } = await pool.query(
       `select from pg_locks where locktype = 'advisory' and granted and pid = any ($1::int[]) limit 1`,
       [backends],
     )
     return rows.length === 0
-  }, TAKE_OVER_WITHIN_MS)
-  return isFree ? nanos() : null
+  }
+  return (await until(queue, isFree, TAKE_OVER_WITHIN_MS)) ? nanos() : null
 }
 
+/** Whether it came to be so in time. @throws why the queue was abandoned: an interrupted fault waits for nothing */
 async function until(
+  queue: Queue,
   isSo: () => boolean | Promise<boolean>,
   withinMs = Number.POSITIVE_INFINITY,
 ): Promise<boolean> {
-  for (
-    const giveUpAt = performance.now() + withinMs;
-    performance.now() < giveUpAt;
-    await sleep(LOOK_EVERY_MS)
-  ) {
+  const giveUpAt = performance.now() + withinMs
+  // An abandoned queue throws at whoever asks for its size.
+  while (queue.size >= 0 && performance.now() < giveUpAt) {
     if (await isSo()) return true
+    await sleep(LOOK_EVERY_MS)
   }
   return false
 }
@@ -290,6 +305,17 @@ async function endHalfOpen(pool: pg.Pool, range: string): Promise<void> {
      where datname = current_database() and application_name <> 'opsledger locks' and client_addr <<= $1::cidr`,
     [range],
   )
+}
+
+/**
+ * So that the database of an interrupted part can be dropped: a login that was cut off halfway waits for its client, up to
+ * a minute, and the drop waits for the login. It is in no database yet, so it is looked for by its address alone.
+ */
+async function endCutOff({ crew, pool }: Arena, range: string): Promise<void> {
+  await Promise.all(crew.workers.map((worker) => worker.kill()))
+  await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where client_addr <<= $1::cidr', [
+    range,
+  ])
 }
 
 /** The rules of this fault; answers with how long it took until the same work executed again, in ms. */

@@ -1,5 +1,3 @@
-import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { wrongOption } from '../../../../tools/lib/command-options.ts'
 import type { FaultReport } from './report.ts'
 
 /** Where and how a run went, whatever it shows. */
@@ -40,21 +38,4 @@ export interface MutantResult {
   readonly skipped: string | null
   readonly findings: readonly string[]
   readonly seconds: number
-}
-
-/** @throws CommandOptionError before anything is run for a file that could not be written in the end */
-export function assertWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'a'))
-  } catch (error) {
-    throw wrongOption(
-      '--json',
-      file,
-      `a file that can be written; this one cannot: ${(error as Error).message}`,
-    )
-  }
-}
-
-export function writeResults(file: string, results: Results | MutantResults): void {
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
 }

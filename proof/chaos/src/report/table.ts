@@ -1,5 +1,5 @@
 import { GUARANTEES } from '../oracle/judge.ts'
-import type { FaultReport } from './report.ts'
+import { type FaultReport, isClean } from './report.ts'
 
 /** The reports as a Markdown table: for the terminal and for the docs. */
 export function tableOf(reports: readonly FaultReport[]): string {
@@ -26,7 +26,8 @@ export function tableOf(reports: readonly FaultReport[]): string {
       count(report.sections),
       broken.length === 0 ? '0' : broken.join(', '),
       wait === null ? '–' : `${count(wait.median)} / ${count(wait.p99)} / ${count(wait.max)} ms`,
-      bound95 === null ? '–' : `${(100 * bound95).toPrecision(2)} %`,
+      // Older results have one beside violations too, where it says nothing.
+      bound95 === null || !isClean(report) ? '–' : `${(100 * bound95).toPrecision(2)} %`,
       `${Math.round(report.seconds)} s`,
     ]
   })
