@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Worker } from '../arena/crew.ts'
 import { makeJobs } from '../arena/jobs.ts'
+import { leasesTakenTooEarly } from '../arena/leases.ts'
 import type { Phase } from '../arena/messages.ts'
 import type { Fault } from '../fault.ts'
 import { overlapsOfFrozen } from '../oracle/frozen.ts'
@@ -31,6 +32,7 @@ export const exactlyOnceEffects: Fault = {
   injections: { short: 16, long: 600 },
   async run(trial) {
     const rulings: Ruling[] = []
+    const complaints: string[] = []
     let injected = 0
     let effects = 0
     let exempted = 0
@@ -69,6 +71,7 @@ export const exactlyOnceEffects: Fault = {
         'select run_id, fence::float8 as fence, amount from effect',
       )
       effects += rows.length
+      complaints.push(...(await leasesTakenTooEarly(arena.pool)))
       const evidence = await arena.finish()
       // A worker that was frozen in lease mode, or just when it had lost its lock session, may overlap in time. What it
       // writes must be refused, and that is looked at.
@@ -87,7 +90,7 @@ export const exactlyOnceEffects: Fault = {
       'effects written': effects,
       'overlaps of frozen workers without a lock, left out of the promise': exempted,
     }
-    return { injections: injected, rulings, figures }
+    return { injections: injected, rulings, figures, complaints }
   },
 }
 

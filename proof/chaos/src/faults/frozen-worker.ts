@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Interruption, Worker } from '../arena/crew.ts'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
+import { leasesTakenTooEarly } from '../arena/leases.ts'
 import type { Job, Phase } from '../arena/messages.ts'
 import type { Fault } from '../fault.ts'
 import { overlapsOfFrozen } from '../oracle/frozen.ts'
@@ -148,14 +149,6 @@ async function leaseOver(pool: pg.Pool, pid: number): Promise<boolean> {
     if (rowCount === 0) return hadLease
     await sleep(5)
   }
-}
-
-/** Nobody has gone home yet: whoever was retired was retired by a contender, who may do it to an expired lease only. */
-async function leasesTakenTooEarly(pool: pg.Pool): Promise<string[]> {
-  const { rows } = await pool.query<{ id: string; early: string }>(
-    'select id, (expires_at - retired_at)::text as early from opsledger.worker_lease where retired_at < expires_at',
-  )
-  return rows.map(({ id, early }) => `the lease ${id} was retired ${early} before it had run out`)
 }
 
 /** How long after it woke up a worker of lease mode let go of what had been taken from it meanwhile, in ms. */

@@ -16,8 +16,9 @@ export function overlapsOfFrozen(
   unlocked: ReadonlySet<number> = new Set(),
 ) {
   const lease = BigInt(leaseMs) * NANOS_PER_MS
-  // The newest renewal was at most a fifth of the lease old, and took a moment: nobody can take it sooner than this.
-  const soonest = (lease * 7n) / 10n
+  // The newest renewal was a fifth of the lease old, or more where the machine was busy. Whether a lease was taken before
+  // it had run out is not judged here but seen in its row.
+  const soonest = lease / 2n
   return (one: Section, other: Section): boolean => {
     const [older, newer] = one.fence < other.fence ? [one, other] : [other, one]
     const isByLeaseAlone = modes.get(older.pid) === 'lease' || unlocked.has(older.fence)
