@@ -21,6 +21,7 @@ import type { OrphanKeeper } from './orphan-keeper.ts'
 import {
   type Answer,
   type Ask,
+  loneWay,
   longWay,
   type RefusedAnswer,
   shortWay,
@@ -89,7 +90,7 @@ export function createAdmission(
   }
   const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), batching(runtime))
   // A statement's requests are of one kind.
-  const first = batcherOf(shortWay)
+  const first = batcherOf((asks) => (asks.length === 1 ? loneWay(asks) : shortWay(asks)))
   const recorded = batcherOf(longWay)
   const unrecorded = batcherOf(longWay)
   const batcherFor = ({ request, liveFences, orphanFence }: Ask) => {

@@ -8,6 +8,7 @@ import {
   createSettler,
   type Guard,
   type RunRow,
+  type RunSettlement,
   retrying,
   runFromRow,
   runtimeOf,
@@ -23,6 +24,7 @@ import { createLockSession, type LockSession } from './lock-session.ts'
 import { migrations } from './migrations/index.ts'
 import { createOrphanKeeper } from './orphan-keeper.ts'
 import { type Protected, type ProtectOptions, protect } from './protect.ts'
+import { wayToSettle } from './way-to-settle.ts'
 
 /** Long enough to swallow double dispatches, schedulers that overlap and impatient clicks; shorter than an hourly job. */
 export const DEFAULT_COOLDOWN_MS = 15 * 60 * 1000
@@ -106,7 +108,10 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
     })
     runtime.onReady(session.ready)
   }
-  const send = (settlements: readonly object[]) => executor.call('settle', [JSON.stringify(settlements)])
+  const send = (settlements: readonly RunSettlement[]) => {
+    const { name, args } = wayToSettle(settlements)
+    return executor.call(name, args)
+  }
   const orphans = createOrphanKeeper(runtime, registry)
   // A statement's settlements are of one kind.
   const settleRun = createSettler(runtime, send, orphans.keep)

@@ -96,25 +96,59 @@ export const shortWay: Way = (asks) => {
     const answers: Told[] = (others ?? []).map((answer) => ({ ...answer, n: places[answer.n]! }))
     fences?.forEach((fence, index) => {
       const sent = admitted === null ? index : admitted[index]! - 1
-      const { job, newRunId, context } = requests[sent]!
+      const at = times![index]!
       answers.push({
-        verdict: 'admitted',
-        n: places[sent]!,
-        identity: job.identity,
-        workKey: job.workKey,
+        ...admittedAtOnce(requests[sent]!, places[sent]!),
         lockKey: lockKeys![index]!,
         fence,
-        runId: newRunId,
-        attempt: 1,
-        createdAt: times![index]!,
-        startedAt: times![index]!,
-        context,
-        attemptHistory: null,
+        createdAt: at,
+        startedAt: at,
       })
     })
     return answers
   }
   return { name: 'admit_unopposed', args, letsGo: true, answersFrom }
 }
+
+interface AnswerToOne {
+  fence: number
+  lockKey: string
+  time: string
+}
+
+/** As the short way, for a single delivery: `admit_one`. */
+export const loneWay: Way = ([ask]) => {
+  const { job, newRunId, delivery, context } = ask!.request
+  const args = [
+    job.workKey,
+    newRunId,
+    job.scope.workspaceId,
+    job.scope.tenantId,
+    job.type,
+    delivery.id,
+    delivery.attempt,
+    delivery.maxAttempts,
+    context === null ? null : JSON.stringify(context),
+  ]
+  const answersFrom = (told: unknown): Told[] | 'term_retired' => {
+    if (told === 'term_retired' || Array.isArray(told)) return told
+    const { fence, lockKey, time } = told as AnswerToOne
+    return [{ ...admittedAtOnce(ask!.request, 0), lockKey, fence, createdAt: time, startedAt: time }]
+  }
+  return { name: 'admit_one', args, letsGo: true, answersFrom }
+}
+
+/** What is known of an admission here: a first attempt of the work itself, under the run id that it was sent with. */
+const admittedAtOnce = ({ job, newRunId, context }: ClaimRequest, n: number) =>
+  ({
+    verdict: 'admitted',
+    n,
+    identity: job.identity,
+    workKey: job.workKey,
+    runId: newRunId,
+    attempt: 1,
+    context,
+    attemptHistory: null,
+  }) as const
 
 const workOf = ({ request }: Ask): string => request.job.workKey

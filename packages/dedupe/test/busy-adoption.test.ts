@@ -107,7 +107,7 @@ describe('what was admitted under a term that is retired by the time the answer 
     let adoptions = 0
     worker.onAnswer(async (name) => {
       if (name === 'adopt' && ++adoptions === 2) decided.resolve(null)
-      if (name !== 'admit_unopposed' || isLate) return
+      if (name !== 'admit_one' || isLate) return
       isLate = true
       occupied.resolve(await occupy(row, identity))
       await retire(await term.id())

@@ -85,7 +85,7 @@ describe.each(['session', 'lease'] as const)(
     it.each(CHANGES)(
       'would be had if it were not judged once more when it $name (mutant)',
       async (change) => {
-        await mutate(database.pool(), 'admit_unopposed', [[CONDITION, 'where true']])
+        await mutate(database.pool(), 'admit_one', [[CONDITION, 'where true']])
         const { verdict } = await race(change, `mutant: ${change.name}`)
         expect(verdict).toMatchObject({ executed: true })
       },

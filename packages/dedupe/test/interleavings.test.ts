@@ -4,8 +4,7 @@ import { createGuard } from '@opsledger/dedupe'
 import fc from 'fast-check'
 import { v7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { settleRunsFunction } from '../../core/src/sql/settle-runs.ts'
-import { settleFunction } from '../src/sql/settle.ts'
+import { settleOneFunction } from '../src/sql/settle.ts'
 import { replacing } from './concurrency/broken-sql.ts'
 import { useLedgerDatabase, useLedgers } from './support/ledger.ts'
 
@@ -347,21 +346,20 @@ describe('attempts of one run, interleaved at random', () => {
   })
 })
 
-const settle = settleFunction('opsledger', 'opsledger')
-const settleRuns = settleRunsFunction('opsledger', 'opsledger')
+const settleOne = settleOneFunction('opsledger', 'opsledger')
 
 describe.each([
   {
     mutant: 'counts that are added to those of earlier attempts',
-    sql: replacing(settleRuns, ['total = i.total', 'total = coalesce(r.total, 0) + i.total']),
+    sql: replacing(settleOne, ['total = p_total', 'total = coalesce(r.total, 0) + p_total']),
   },
   {
     mutant: 'a late settlement that frees the claim of a later attempt',
-    sql: replacing(settle, ['and c.fence = i.fence', ''], ['and r.fence = i.fence', '']),
+    sql: replacing(settleOne, ['and fence = p_fence', ''], ['and r.fence = p_fence', '']),
   },
   {
     mutant: 'a cooldown after an attempt that is to be retried',
-    sql: replacing(settle, ['i.cooldown_ms > 0', 'true'], ['i.cooldown_ms *', '600000 *']),
+    sql: replacing(settleOne, ['p_cooldown_ms > 0', 'true'], ['p_cooldown_ms *', '600000 *']),
   },
 ])('mutant: $mutant', ({ sql }) => {
   const database = useLedgerDatabase()

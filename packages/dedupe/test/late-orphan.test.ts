@@ -36,7 +36,7 @@ async function comeLate(name: string) {
   await database.pool().query(`alter function opsledger.free_orphans set lock_timeout to '60s'`)
 
   proxy
-    .loseReplyOf((sql) => sql.includes('"admit_unopposed"('))
+    .loseReplyOf((sql) => /"admit_(one|unopposed)"\(/.test(sql))
     .done.then(() => {
       proxy.onClientData(() => 'cut')
       proxy.cut()

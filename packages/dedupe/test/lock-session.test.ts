@@ -123,24 +123,31 @@ function listen<N extends LedgerEventName>(name: N): LedgerEvents[N][] {
   return messages
 }
 
+const SHORT_WAYS = {
+  admit_unopposed: 'text, text, text, text, text, text, text, text, text, uuid, boolean, text',
+  admit_one: 'uuid, uuid, text, text, text, text, integer, integer, jsonb, uuid, boolean, text',
+}
+
 /** An admission does its work, locks included, and then fails, until the answer is called. */
 async function breakAdmission(errcode: string): Promise<() => Promise<void>> {
-  await database.pool().query(`
-    alter function opsledger.admit_unopposed rename to admit_itself;
-    create function opsledger.admit_unopposed(
-      text, text, text, text, text, text, text, text, text, uuid, boolean, text)
-    returns json language plpgsql as $$
-    begin
-      perform opsledger.admit_itself($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
-      raise exception 'broken on purpose' using errcode = '${errcode}';
-    end $$`)
+  for (const [name, parameters] of Object.entries(SHORT_WAYS)) {
+    await database.pool().query(`
+      alter function opsledger.${name} rename to ${name}_itself;
+      create function opsledger.${name}(${parameters}) returns json language plpgsql as $$
+      begin
+        perform opsledger.${name}_itself($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+        raise exception 'broken on purpose' using errcode = '${errcode}';
+      end $$`)
+  }
   let isBroken = true
   const mend = async () => {
     if (!isBroken) return
     isBroken = false
-    await database.pool().query(`
-      drop function opsledger.admit_unopposed;
-      alter function opsledger.admit_itself rename to admit_unopposed`)
+    for (const name of Object.keys(SHORT_WAYS)) {
+      await database.pool().query(`
+        drop function opsledger.${name};
+        alter function opsledger.${name}_itself rename to ${name}`)
+    }
   }
   onTestFinished(mend)
   return mend

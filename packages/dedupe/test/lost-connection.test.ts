@@ -18,8 +18,8 @@ interface Payload {
   readonly work: string
 }
 
-const isAdmission = (sql: string) => sql.includes('"admit_unopposed"(')
-const isSettlement = (sql: string) => sql.includes('"settle"(')
+const isAdmission = (sql: string) => /"admit_(one|unopposed)"\(/.test(sql)
+const isSettlement = (sql: string) => /"settle(_one)?"\(/.test(sql)
 
 describe.each(['session', 'lease'] as const)('exclusion by %s', (exclusion) => {
   const database = useLedgerDatabase()

@@ -24,7 +24,7 @@ async function meetOwnOrphan(work: string) {
   await worker.deliver({ work: `warm-up ${work}` }, 'warm-up')
   const { identity } = worker.identify({ work })
   proxy
-    .loseReplyOf((sql) => sql.includes('"admit_unopposed"('))
+    .loseReplyOf((sql) => /"admit_(one|unopposed)"\(/.test(sql))
     .done.then(() => {
       proxy.onClientData(() => 'cut')
       proxy.cut()
@@ -87,7 +87,7 @@ it("a claim whose answer is on its way is nobody's orphan, also to who asks for 
   worker.onAnswer(async (name) => {
     // Later than all that follows from the other answer at once.
     if (name === 'admit') setImmediate(judged!.resolve)
-    if (name !== 'admit_unopposed') return
+    if (name !== 'admit_one') return
     claimed!.resolve()
     await judged!.promise
   })

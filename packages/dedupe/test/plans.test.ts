@@ -5,7 +5,8 @@ import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { admitFunction } from '../src/sql/admit.ts'
 import { admitUnopposedFunction } from '../src/sql/admit-unopposed.ts'
-import { type Ask, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
+import { wayToSettle } from '../src/way-to-settle.ts'
+import { type Ask, loneWay, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
 import { replacing } from './concurrency/broken-sql.ts'
 import { useLedgerDatabase } from './support/ledger.ts'
 import { SUCCEEDED } from './support/settlements.ts'
@@ -20,18 +21,25 @@ const OPEN_RUNS = 3_000
 /** Rows: a claim, a run, a lease and their like, a few times over. */
 const FEW = 30
 
-describe.each<[string, Way]>([
-  ['admit_unopposed', shortWay],
-  ['admit', longWay],
-])('%s, planned on empty tables', (name, way) => {
-  it('reads a handful of rows for each delivery, and its settlement does', async () => {
+describe.each([
+  { name: 'admit_unopposed', way: shortWay },
+  { name: 'admit_one', way: loneWay },
+  { name: 'admit', way: longWay },
+])('$name, planned on empty tables', ({ way }) => {
+  it('reads a handful of rows for each delivery, and so does its settlement', async () => {
     const { admission, settlement } = await rowsReadBeside(OPEN_RUNS, way)
     expect(admission).toBeLessThan(FEW)
     expect(settlement).toBeLessThan(FEW)
   })
+})
 
-  it('would read them all if its looks were joined (mutant)', async () => {
-    const sound = (name === 'admit' ? admitFunction : admitUnopposedFunction)('opsledger', 'opsledger')
+// What looks for a single work has nothing to join it with.
+describe.each([
+  { name: 'admit_unopposed', way: shortWay, file: admitUnopposedFunction },
+  { name: 'admit', way: longWay, file: admitFunction },
+])('$name (mutant)', ({ way, file }) => {
+  it('would read all rows if its looks were joined', async () => {
+    const sound = file('opsledger', 'opsledger')
     await database.pool().query(replacing(sound, [' offset 0', '']))
     try {
       const { admission } = await rowsReadBeside(OPEN_RUNS, way)
@@ -42,7 +50,7 @@ describe.each<[string, Way]>([
   })
 })
 
-/** Rows that the last delivery of so many reads, on a connection that planned with the first. */
+/** Rows that the last deliveries of so many read, on a connection that planned with the first. */
 async function rowsReadBeside(openRuns: number, way: Way) {
   const client = await database.pool().connect()
   try {
@@ -52,14 +60,15 @@ async function rowsReadBeside(openRuns: number, way: Way) {
     }
     const termId = randomUUID()
     await client.query('select opsledger.register_term($1, $2, 1, 600000)', [termId, 'h'])
-    await settle(client, await admit(client, way, termId, ['first']))
+    const few = (what: string) => (way === loneWay ? [what] : [what, `${what} too`])
+    await settle(client, await admit(client, way, termId, few('first')))
     for (let from = 0; from < openRuns; from += 500) {
       const works = Array.from({ length: 500 }, (_, n) => `open ${from + n}`)
       await admit(client, way, termId, works)
     }
     let claims: Told[] = []
     const admission = await rowsReadBy(client, async () => {
-      claims = await admit(client, way, termId, ['last'])
+      claims = await admit(client, way, termId, few('last'))
     })
     const settlement = await rowsReadBy(client, () => settle(client, claims))
     return { admission, settlement }
@@ -76,12 +85,15 @@ async function admit(client: pg.ClientBase, way: Way, termId: string, works: rea
     const request = { job, newRunId: randomUUID(), delivery, context: null, recordsRun: true }
     return { request, liveFences: [], orphanFence: null }
   })
-  const { name, args, letsGo, answersFrom } = way(asks)
-  const parameters = [...args, termId, false, ...(letsGo ? ['{}'] : [])]
-  const marks = parameters.map((_, index) => `$${index + 1}`)
-  const text = `select opsledger.${name}(${marks})::text as answer`
-  const { rows } = await client.query({ name, text, values: parameters })
-  const answers = answersFrom(JSON.parse(rows[0].answer)) as Told[]
+  const answers: Told[] = []
+  for (const batch of way === loneWay ? asks.map((ask) => [ask]) : [asks]) {
+    const { name, args, letsGo, answersFrom } = way(batch)
+    const parameters = [...args, termId, false, ...(letsGo ? ['{}'] : [])]
+    const marks = parameters.map((_, index) => `$${index + 1}`)
+    const text = `select opsledger.${name}(${marks})::text as answer`
+    const { rows } = await client.query({ name, text, values: parameters })
+    answers.push(...(answersFrom(JSON.parse(rows[0].answer)) as Told[]))
+  }
   expect(answers.every(({ verdict }) => verdict === 'admitted')).toBe(true)
   return answers
 }
@@ -91,8 +103,10 @@ async function settle(client: pg.ClientBase, claims: readonly Told[]) {
     if (claim.verdict !== 'admitted') throw new Error('It was refused')
     return { ...toSettlement({ claim: claim as never, settlement: SUCCEEDED, cooldownMs: 900_000 }, n) }
   })
-  const text = 'select opsledger.settle($1)::text as answer'
-  const { rows } = await client.query({ name: 'settle', text, values: [JSON.stringify(settlements)] })
+  const { name, args } = wayToSettle(settlements)
+  const marks = args.map((_, index) => `$${index + 1}`)
+  const text = `select opsledger.${name}(${marks})::text as answer`
+  const { rows } = await client.query({ name, text, values: args })
   expect(JSON.parse(rows[0].answer)[0].answer).toBe('settled')
 }
 

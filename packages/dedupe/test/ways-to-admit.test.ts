@@ -4,8 +4,8 @@ import type { JobIdentity } from '@opsledger/core'
 import { createGuard, type ExclusionMode } from '@opsledger/dedupe'
 import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { admitUnopposedFunction } from '../src/sql/admit-unopposed.ts'
-import { type Ask, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
+import { admitOneFunction, admitUnopposedFunction, tryLock } from '../src/sql/admit-unopposed.ts'
+import { type Ask, loneWay, longWay, shortWay, type Told, type Way } from '../src/ways-to-admit.ts'
 import { replacing } from './concurrency/broken-sql.ts'
 import { useLedgerDatabase, useLedgers } from './support/ledger.ts'
 import { type ScriptedWorker, scriptedWorker } from './support/scripted-worker.ts'
@@ -231,14 +231,22 @@ async function whileLocked<T>(work: string, act: () => Promise<T>): Promise<T> {
 }
 
 describe.each(['session', 'lease'] as const)(
-  'by %s, the short way to a claim answers, writes and locks as the long one',
+  'by %s, the short ways to a claim answer, write and lock as the long one',
   (exclusion) => {
     it.each(Object.keys(STATES))('for work that is %s', async (state) => {
       for (const deliveryId of DELIVERIES) {
         const asks = [askFor(state, deliveryId)]
-        expect(await told(shortWay, asks, exclusion)).toEqual(await told(longWay, asks, exclusion))
+        const long = await told(longWay, asks, exclusion)
+        expect(await told(shortWay, asks, exclusion)).toEqual(long)
+        expect(await told(loneWay, asks, exclusion)).toEqual(long)
       }
     })
+
+    it('for work that somebody has the lock of', () =>
+      whileLocked('locked', async () => {
+        const asks = [askFor('locked', 'unknown')]
+        expect(await told(loneWay, asks, exclusion)).toEqual(await told(longWay, asks, exclusion))
+      }))
 
     it.each(DELIVERIES)('for all of these and new work in one batch (%s)', (deliveryId) =>
       whileLocked('locked', async () => {
@@ -253,12 +261,67 @@ describe.each(['session', 'lease'] as const)(
   },
 )
 
-describe('that would show if it did not look at', () => {
+describe('of one delivery, that would show if it did not look at', () => {
+  const sound = admitOneFunction('opsledger', 'opsledger')
+  afterEach(() => database.pool().query(replacing(sound)))
+
+  it.each<[what: string, from: string, to: string, exclusion?: ExclusionMode]>([
+    [
+      'whether the lock was had',
+      `if (${tryLock('v_lock_key')})`,
+      `if (${tryLock('v_lock_key')} is not null)`,
+    ],
+    ['who holds the claim', "c.state = 'held'\n", 'false\n'],
+    ['the cooldown', 'c.cooldown_until > clock_timestamp()', 'false'],
+    ['earlier attempts of the last run', 'r.attempt_history is not null', 'false'],
+    ['whether the last run was lost', "r.outcome = 'failed' and", 'false and'],
+    ['claims of the work under other identities', 'o.work_key = p_work and', 'false and'],
+    ['the open run', 'r.work_key = p_work and r.completed_at is null', 'false'],
+    ['what became of the delivery', 'r.completed_at is not null and', 'false and'],
+    ['how often it was tried', 'p_delivery, p_attempt, p_maximum', 'p_delivery, p_maximum, p_attempt'],
+    [
+      'how often it was tried, of what it hands on',
+      "'delivery_attempt', p_attempt, 'delivery_maximum', p_maximum",
+      "'delivery_attempt', p_maximum, 'delivery_maximum', p_attempt",
+    ],
+    ['whose it is', 'p_workspace, p_tenant, p_type, p_work', 'p_workspace, null, p_type, p_work'],
+    ['whose the lock is', 'case when p_session then', 'case when false then', 'session'],
+    [
+      'the lock of what it hands on',
+      'if p_session then perform pg_advisory_unlock',
+      'if false then perform pg_advisory_unlock',
+      'session',
+    ],
+  ])('%s', async (_, from, to, exclusion = 'lease') => {
+    await database.pool().query(replacing(sound, [from, to]))
+    expect(await firstDifference(exclusion)).not.toBeNull()
+  })
+
+  it.each(['session', 'lease'] as const)(
+    'anything: and shows nothing while it does (by %s)',
+    async (exclusion) => {
+      expect(await firstDifference(exclusion)).toBeNull()
+    },
+  )
+
+  const firstDifference = (exclusion: ExclusionMode): Promise<string | null> =>
+    whileLocked('locked', async () => {
+      for (const deliveryId of DELIVERIES) {
+        for (const work of ['locked', ...Object.keys(STATES)]) {
+          if (await isDifferent(loneWay, [askFor(work, deliveryId)], exclusion))
+            return `${work}, ${deliveryId}`
+        }
+      }
+      return null
+    })
+})
+
+describe('of many, that would show if it did not look at', () => {
   const sound = admitUnopposedFunction('opsledger', 'opsledger')
   afterEach(() => database.pool().query(replacing(sound)))
 
   it.each<[what: string, from: string, to: string]>([
-    ['whether the lock was had', 'where got\n', 'where true\n'],
+    ['whether the lock was had', 'where got and', 'where true and'],
     ['who holds the claim', "c.state = 'held'\n", 'false\n'],
     ['the cooldown', 'c.cooldown_until > clock_timestamp()', 'false'],
     ['earlier attempts of the last run', 'r.attempt_history is not null', 'false'],
@@ -320,25 +383,30 @@ describe('that would show if it did not look at', () => {
   const firstDifference = (exclusion: ExclusionMode): Promise<string | null> =>
     whileLocked('locked', async () => {
       for (const deliveryId of DELIVERIES) {
-        if (await isDifferent(batchFor(deliveryId), exclusion)) return `all in one batch, ${deliveryId}`
+        if (await isDifferent(shortWay, batchFor(deliveryId), exclusion))
+          return `all in one batch, ${deliveryId}`
         for (const work of ['locked', ...Object.keys(STATES)]) {
-          if (await isDifferent([askFor(work, deliveryId)], exclusion)) return `${work}, ${deliveryId}`
+          if (await isDifferent(shortWay, [askFor(work, deliveryId)], exclusion))
+            return `${work}, ${deliveryId}`
         }
       }
       return null
     })
-
-  const isDifferent = async (asks: readonly Ask[], exclusion: ExclusionMode) => {
-    const long = await told(longWay, asks, exclusion)
-    const short = await told(shortWay, asks, exclusion).catch(
-      () => 'refused, or its fences are not those of the rows',
-    )
-    return !isDeepStrictEqual(short, long)
-  }
 })
 
-describe('the locks of ended jobs that come with an admission', () => {
-  const sound = admitUnopposedFunction('opsledger', 'opsledger')
+async function isDifferent(way: Way, asks: readonly Ask[], exclusion: ExclusionMode): Promise<boolean> {
+  const long = await told(longWay, asks, exclusion)
+  const short = await told(way, asks, exclusion).catch(
+    () => 'refused, or its fences are not those of the rows',
+  )
+  return !isDeepStrictEqual(short, long)
+}
+
+describe.each([
+  { of: 'many', way: shortWay, file: admitUnopposedFunction },
+  { of: 'one', way: loneWay, file: admitOneFunction },
+])('the locks of ended jobs that come with an admission of $of', ({ way, file }) => {
+  const sound = file('opsledger', 'opsledger')
   afterEach(() => database.pool().query(replacing(sound)))
 
   /** A session that has the locks 1, 2 and 3, of which 1 and 2 are to be let go. */
@@ -347,7 +415,7 @@ describe('the locks of ended jobs that come with an admission', () => {
     try {
       await client.query('select pg_advisory_lock(key) from generate_series(1, 3) as k(key)')
       const asks = [askFor(`new under ${termId}`, 'first')]
-      const answer = await ask(client, shortWay, asks, { exclusion: 'session', termId, unlocks: '{1,2}' })
+      const answer = await ask(client, way, asks, { exclusion: 'session', termId, unlocks: '{1,2}' })
       const kept = await locksKept(client)
       return { answer, kept: kept.filter((key) => ['1', '2', '3'].includes(key)) }
     } finally {

@@ -204,7 +204,7 @@ export function inOrder<A extends { n: number }, B>(answers: readonly A[], map: 
  */
 export function createSettler(
   runtime: Runtime,
-  send: (settlements: readonly object[]) => Promise<unknown>,
+  send: (settlements: readonly RunSettlement[]) => Promise<unknown>,
   onUnconfirmed?: (claim: Claim, settlement: Settlement, cooldownMs: number) => void,
 ): Guard['settle'] {
   type Entry = { claim: Claim; settlement: Settlement; cooldownMs: number }

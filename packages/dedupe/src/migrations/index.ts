@@ -7,13 +7,13 @@ import {
   lostRunFunction,
   refusedFunction,
 } from '../sql/admit.ts'
-import { admitUnopposedFunction } from '../sql/admit-unopposed.ts'
+import { admitOneFunction, admitUnopposedFunction } from '../sql/admit-unopposed.ts'
 import { adoptFunction, freeOrphansFunction } from '../sql/adopt.ts'
 import { coolingRunFunction, explainFunction, releaseFunction } from '../sql/explain.ts'
 import { claimByOtherWorkIndex, claimRequestType, jobClaimTable } from '../sql/job-claim.ts'
 import { lockClaimFunction } from '../sql/lock-claim.ts'
 import { namedTermsFunction, pruneClaimsFunction } from '../sql/prune-claims.ts'
-import { settleFunction } from '../sql/settle.ts'
+import { settleFunction, settleOneFunction } from '../sql/settle.ts'
 import { sweepFunction } from '../sql/sweep.ts'
 
 /** The schema that `@opsledger/dedupe` adds to core's. */
@@ -33,7 +33,9 @@ export const migrations: MigrationSet = {
         refusedFunction,
         admitFunction,
         admitUnopposedFunction,
+        admitOneFunction,
         settleFunction,
+        settleOneFunction,
         lockClaimFunction,
         adoptFunction,
         freeOrphansFunction,

@@ -1,5 +1,40 @@
 import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/guard'
 
+/** The lock is the session's, or ends with the transaction. */
+export const tryLock = (key: string) =>
+  `case when p_session then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end`
+
+/**
+ * That the tables know of nothing which could refuse this work or lead it to another run. `offset 0` keeps each look a
+ * probe of its index: joined, on tables that were empty when the plan was made, they are read whole each time.
+ */
+const nothingIsKnown = (s: string, work: string, workspace: string, delivery: string) => `not exists (
+        select from ${s}.job_claim c where c.identity = ${work} and (c.state = 'held'
+          or (c.state = 'cooling' and c.cooldown_until > clock_timestamp())
+          or exists (
+            select from ${s}.operation_run r where r.id = c.run_id and (r.attempt_history is not null
+              or (r.outcome = 'failed' and r.reason_code in ('worker.lost', 'delivery.lost'))) offset 0)) offset 0)
+      and not exists (
+        select from ${s}.job_claim o where o.work_key = ${work} and o.identity <> o.work_key offset 0)
+      and not exists (
+        select from ${s}.operation_run r
+        where r.workspace_id = ${workspace} and r.work_key = ${work} and r.completed_at is null offset 0)
+      and not exists (
+        select from ${s}.operation_run r
+        where r.delivery_id = ${delivery} and r.completed_at is not null and r.work_key = ${work} offset 0)`
+
+/** A claim that was there before, where it can be had still; with the fence taken under its row lock. */
+const takenAnew = (s: string) => `on conflict (identity) do update set
+      fence = nextval('${s}.fence'),
+      claimed_at = clock_timestamp(),
+      settled_at = null,
+      cooldown_until = null,
+      worker_id = excluded.worker_id,
+      run_id = excluded.run_id,
+      state = 'held',
+      delivery_id = excluded.delivery_id
+    where c.state = 'free' or (c.state = 'cooling' and c.cooldown_until <= clock_timestamp())`
+
 /**
  * Effect: admission on the short way, for first deliveries of work that is named by its fingerprint: whatever nothing
  * stands in the way of is claimed and its run begun with four statements for the whole batch. What anything is known of
@@ -50,30 +85,15 @@ begin${transactionRules}
 
   -- lock
   select array_agg(key order by n), array_agg(
-    case when p_session then pg_try_advisory_lock(key) else pg_try_advisory_xact_lock(key) end order by n)
+    ${tryLock('key')} order by n)
   into v_lock_keys, v_got
   from (select n, ${s}.lock_key(work) as key from unnest(v_works) with ordinality as q(work, n) offset 0) as k;
 
-  -- look; offset 0 keeps each look a probe of its index: joined, on tables that were empty when the plan was made, they
-  -- are read whole each time
+  -- look
   select array_agg(n order by n) into v_places
   from unnest(v_works, v_got, v_workspaces, v_deliveries)
     with ordinality as q(work, got, workspace_id, delivery_id, n)
-  where got
-    and not exists (
-      select from ${s}.job_claim c where c.identity = q.work and (c.state = 'held'
-        or (c.state = 'cooling' and c.cooldown_until > clock_timestamp())
-        or exists (
-          select from ${s}.operation_run r where r.id = c.run_id and (r.attempt_history is not null
-            or (r.outcome = 'failed' and r.reason_code in ('worker.lost', 'delivery.lost'))) offset 0)) offset 0)
-    and not exists (
-      select from ${s}.job_claim o where o.work_key = q.work and o.identity <> o.work_key offset 0)
-    and not exists (
-      select from ${s}.operation_run r
-      where r.workspace_id = q.workspace_id and r.work_key = q.work and r.completed_at is null offset 0)
-    and not exists (
-      select from ${s}.operation_run r
-      where r.delivery_id = q.delivery_id and r.completed_at is not null and r.work_key = q.work offset 0);
+  where got and ${nothingIsKnown(s, 'q.work', 'q.workspace_id', 'q.delivery_id')};
 
   if v_places is null or cardinality(v_places) < cardinality(v_works) then
     if p_session then
@@ -111,16 +131,7 @@ begin${transactionRules}
       (identity, work_key, lock_key, fence, claimed_at, worker_id, run_id, state, delivery_id)
     select work, work, key, nextval('${s}.fence'), clock_timestamp(), p_worker, run, 'held', delivery_id
     from unnest(v_works, v_lock_keys, v_runs, v_deliveries) as q(work, key, run, delivery_id)
-    on conflict (identity) do update set
-      fence = nextval('${s}.fence'),
-      claimed_at = clock_timestamp(),
-      settled_at = null,
-      cooldown_until = null,
-      worker_id = excluded.worker_id,
-      run_id = excluded.run_id,
-      state = 'held',
-      delivery_id = excluded.delivery_id
-    where c.state = 'free' or (c.state = 'cooling' and c.cooldown_until <= clock_timestamp())
+    ${takenAnew(s)}
     returning c.identity, c.fence, c.claimed_at
   )
   select array_agg(identity), array_agg(fence), array_agg(claimed_at)
@@ -141,4 +152,60 @@ begin${transactionRules}
 
   return json_build_object('places', v_places, 'fences', v_fences, 'lockKeys', v_lock_keys::text[], 'times', v_times,
     'others', v_others);
+end $$`
+
+/**
+ * Effect: `admit_unopposed` for a single delivery, whose values are parameters: to make lists of rows and rows of lists
+ * again costs a lone job more than all else. Where anything stands in its way, `admit` decides.
+ *
+ * Answers with the fence, the lock key and the time of what it admitted, or with what `admit` answered.
+ * Locks, clock, 40001: as `admit_unopposed`.
+ */
+export const admitOneFunction: SqlFile = (s) => `
+create function ${s}.admit_one(
+  p_work uuid, p_run uuid, p_workspace text, p_tenant text, p_type text, p_delivery text, p_attempt integer,
+  p_maximum integer, p_context jsonb, p_worker uuid, p_session boolean, p_unlocks text
+) returns json language plpgsql${planSettings} as $$
+declare
+  v_lock_key bigint := ${s}.lock_key(p_work);
+  v_fence bigint;
+  v_at timestamptz;
+begin${transactionRules}
+  if p_unlocks <> '{}' then
+    perform pg_advisory_unlock(key) from unnest(p_unlocks::bigint[]) as q(key);
+  end if;
+  if not exists (select from ${s}.worker_lease where id = p_worker and retired_at is null) then
+    return '"term_retired"';
+  end if;
+
+  -- lock, and look
+  if (${tryLock('v_lock_key')}) then
+    if ${nothingIsKnown(s, 'p_work', 'p_workspace', 'p_delivery')} then
+      -- claim
+      insert into ${s}.job_claim as c
+        (identity, work_key, lock_key, fence, claimed_at, worker_id, run_id, state, delivery_id)
+      values
+        (p_work, p_work, v_lock_key, nextval('${s}.fence'), clock_timestamp(), p_worker, p_run, 'held', p_delivery)
+      ${takenAnew(s)}
+      returning c.fence, c.claimed_at into v_fence, v_at;
+      if not found then
+        raise exception 'a claim changed while it was being taken' using errcode = '40001';
+      end if;
+
+      -- begin
+      insert into ${s}.operation_run
+        (id, workspace_id, tenant_id, type, identity, work_key, status, attempt, fence, worker_id, created_at,
+         started_at, delivery_id, delivery_attempt, delivery_maximum, context)
+      values
+        (p_run, p_workspace, p_tenant, p_type, p_work, p_work, 'running', 1, v_fence, p_worker, v_at, v_at,
+         p_delivery, p_attempt, p_maximum, p_context);
+      return json_build_object('fence', v_fence, 'lockKey', v_lock_key::text, 'time', v_at);
+    end if;
+    if p_session then perform pg_advisory_unlock(v_lock_key); end if;
+  end if;
+  return ${s}.admit(jsonb_build_array(
+    jsonb_build_object('records_run', true, 'live_fences', '[]'::jsonb, 'run', jsonb_build_object(
+      'n', 0, 'identity', p_work, 'work_key', p_work, 'new_run_id', p_run, 'workspace_id', p_workspace,
+      'tenant_id', p_tenant, 'type', p_type, 'is_system', false, 'delivery_id', p_delivery,
+      'delivery_attempt', p_attempt, 'delivery_maximum', p_maximum, 'context', p_context))), p_worker, p_session);
 end $$`

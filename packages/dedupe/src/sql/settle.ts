@@ -60,3 +60,52 @@ begin${transactionRules}
     left join ${s}.operation_run r on r.id = i.run_id
     where i.n <> all (array(select x.n from unnest(v_freed) as x))));
 end $$`
+
+/**
+ * Effect: `settle` for a single settlement of a recorded run, whose values are parameters (as with `admit_one`). Where
+ * the claim or its run is not at the attempt's fence any more, `settle` decides, and answers.
+ * Lock: the claim row, then its run. Clock: the database's, after the locks.
+ */
+export const settleOneFunction: SqlFile = (s) => `
+create function ${s}.settle_one(
+  p_run uuid, p_identity uuid, p_fence bigint, p_status ${s}.run_status, p_outcome ${s}.run_outcome, p_total integer,
+  p_processed integer, p_failed integer, p_item_failures jsonb, p_reason_code text, p_message text,
+  p_cooldown_ms integer
+) returns jsonb language plpgsql${planSettings} as $$
+declare
+  v_completed_at timestamptz;
+  v_at timestamptz;
+begin${transactionRules}
+  perform from ${s}.job_claim where identity = p_identity and fence = p_fence and state = 'held' for update;
+  if found then
+    update ${s}.operation_run r set
+      status = p_status,
+      outcome = p_outcome,
+      total = p_total,
+      processed = p_processed,
+      failed = p_failed,
+      item_failures = p_item_failures,
+      reason_code = p_reason_code,
+      message = p_message,
+      progress = null,
+      completed_at = case when p_status = 'completed' then clock_timestamp() end,
+      attempt_history = case when p_status = 'completed' then r.attempt_history
+        else ${s}.append_attempt(r.attempt_history, ${s}.attempt_entry(
+          r, 'failed', p_reason_code, p_message, p_total, p_processed, p_failed, clock_timestamp())) end
+    where r.id = p_run and r.fence = p_fence and r.status = 'running'
+    returning r.completed_at into v_completed_at;
+    if found then
+      v_at := clock_timestamp();
+      update ${s}.job_claim set
+        state = case when p_cooldown_ms > 0 then 'cooling' else 'free' end,
+        settled_at = v_at,
+        cooldown_until = case when p_cooldown_ms > 0 then v_at + p_cooldown_ms * interval '1 millisecond' end
+      where identity = p_identity;
+      return jsonb_build_array(jsonb_build_object('n', 0, 'answer', 'settled', 'completedAt', v_completed_at));
+    end if;
+  end if;
+  return ${s}.settle(jsonb_build_array(jsonb_build_object(
+    'n', 0, 'run_id', p_run, 'identity', p_identity, 'fence', p_fence, 'status', p_status, 'outcome', p_outcome,
+    'total', p_total, 'processed', p_processed, 'failed', p_failed, 'item_failures', p_item_failures,
+    'reason_code', p_reason_code, 'message', p_message, 'cooldown_ms', p_cooldown_ms)));
+end $$`

@@ -883,7 +883,7 @@ describe.each(VARIANTS)('mutants that these tests notice ($name)', (variant) => 
   })
 
   test('a cooldown of another length', async () => {
-    await withMutant('settle', [[`interval '1 millisecond'`, `interval '1001 microseconds'`]])
+    await withMutant('settle_one', [[`interval '1 millisecond'`, `interval '1001 microseconds'`]])
     const { executions } = await twice(newJob())
     const { rows } = await database.pool().query<{ seconds: string }>(
       `select extract(epoch from cooldown_until - settled_at) as seconds from opsledger.job_claim

@@ -465,25 +465,19 @@ describe.each(VARIANTS)('mutants that these tests notice ($name)', (variant) => 
   const type = 'assignment.restore'
 
   test('counts that are added across attempts', async () => {
-    await mutate(database.pool(), 'settle_runs', [
-      ['total = i.total', 'total = coalesce(r.total, 0) + i.total'],
-      ['processed = i.processed', 'processed = coalesce(r.processed, 0) + i.processed'],
+    await mutate(database.pool(), 'settle_one', [
+      ['total = p_total', 'total = coalesce(r.total, 0) + p_total'],
+      ['processed = p_processed', 'processed = coalesce(r.processed, 0) + p_processed'],
     ])
     const { run } = await retriedAfterSeven(createWorker(), type, newJob())
     expect(run.counts).toEqual({ total: 12, processed: 10, failed: 0 })
   })
 
   test('a late settlement that is not fenced', async () => {
-    const run = [
-      'r.id = i.run_id and r.fence = i.fence and r.status',
-      'r.id = i.run_id and r.status',
-    ] as const
-    const claim = [
-      'c.identity = i.identity and c.fence = i.fence and c.state =',
-      'c.identity = i.identity and c.state =',
-    ] as const
-    await mutate(database.pool(), 'settle', [claim, run])
-    await mutate(database.pool(), 'settle_runs', [run])
+    await mutate(database.pool(), 'settle_one', [
+      ['identity = p_identity and fence = p_fence and', 'identity = p_identity and'],
+      ['r.id = p_run and r.fence = p_fence and', 'r.id = p_run and'],
+    ])
     await using zombie = await takenOver(database, createWorker, type, newJob())
     const { after, verdict } = await zombie.settleWhileTheNextExecutes()
     expect(verdict).toMatchObject({ settlement: 'settled' })

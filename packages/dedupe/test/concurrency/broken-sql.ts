@@ -1,10 +1,11 @@
 import { admitFunction } from '../../src/sql/admit.ts'
-import { admitUnopposedFunction } from '../../src/sql/admit-unopposed.ts'
-import { settleFunction } from '../../src/sql/settle.ts'
+import { admitOneFunction, admitUnopposedFunction, tryLock } from '../../src/sql/admit-unopposed.ts'
+import { settleFunction, settleOneFunction } from '../../src/sql/settle.ts'
 
 /** Functions of the schema with one promise taken out, to show that the tests would notice. */
 const admit = admitFunction('opsledger', 'opsledger')
 const admitUnopposed = admitUnopposedFunction('opsledger', 'opsledger')
+const admitOne = admitOneFunction('opsledger', 'opsledger')
 
 /** Whoever holds the claim, it can be had. */
 const WITHOUT_ROW: Change[] = [
@@ -19,25 +20,30 @@ const WITHOUT_LOCK: Change[] = [
   ['pg_try_advisory_xact_lock(k.target_key)', 'true'],
 ]
 
-/** The same on the short way. */
-const UNOPPOSED_WITHOUT_LOCK: Change[] = [
-  ['case when p_session then pg_try_advisory_lock(key) else pg_try_advisory_xact_lock(key) end', 'true'],
+/** The same on the short way, of many and of one. */
+const SHORT_WITHOUT_LOCK = [
+  replacing(admitUnopposed, [tryLock('key'), 'true']),
+  replacing(admitOne, [tryLock('v_lock_key'), 'true']),
 ]
 
 export const ADMIT_WITHOUT_ROW = replacing(admit, ...WITHOUT_ROW)
-export const ADMIT_WITHOUT_LOCK = [
-  replacing(admit, ...WITHOUT_LOCK),
-  replacing(admitUnopposed, ...UNOPPOSED_WITHOUT_LOCK),
-].join(';')
+export const ADMIT_WITHOUT_LOCK = [replacing(admit, ...WITHOUT_LOCK), ...SHORT_WITHOUT_LOCK].join(';')
 export const ADMIT_WITHOUT_EITHER = [
   replacing(admit, ...WITHOUT_ROW, ...WITHOUT_LOCK),
-  replacing(admitUnopposed, ...UNOPPOSED_WITHOUT_LOCK),
+  ...SHORT_WITHOUT_LOCK,
 ].join(';')
-export const SETTLE_WITHOUT_FENCE = replacing(
-  settleFunction('opsledger', 'opsledger'),
-  ['and c.fence = i.fence', ''],
-  ['and r.fence = i.fence', ''],
-)
+export const SETTLE_WITHOUT_FENCE = [
+  replacing(
+    settleFunction('opsledger', 'opsledger'),
+    ['and c.fence = i.fence', ''],
+    ['and r.fence = i.fence', ''],
+  ),
+  replacing(
+    settleOneFunction('opsledger', 'opsledger'),
+    ['and fence = p_fence', ''],
+    ['and r.fence = p_fence', ''],
+  ),
+].join(';')
 
 type Change = readonly [from: string, to: string]
 

@@ -46,8 +46,7 @@ export async function openReplyThief(url: string): Promise<ReplyThief> {
         how,
         at: nanos(),
         deliveryIds: call === 'admit' ? boundIn(sent).flatMap(deliveriesIn) : [],
-        fences:
-          call === 'settle' ? boundIn(sent).flatMap(([all]) => valuesOf('fence', all ?? '').map(Number)) : [],
+        fences: call === 'settle' ? boundIn(sent).flatMap(fencesIn) : [],
       }
     },
     [Symbol.asyncDispose]: () => proxy.stop(),
@@ -55,21 +54,31 @@ export async function openReplyThief(url: string): Promise<ReplyThief> {
 }
 
 const CALLS: Record<StolenCall, RegExp> = {
-  admit: /\."admit(_unopposed)?"\(/,
-  settle: /\."settle"\(/,
+  admit: /\."admit(_unopposed|_one)?"\(/,
+  settle: /\."settle(_one)?"\(/,
 }
 
-/** Where `admit_unopposed` has the deliveries, as a list side by side with others. */
+/** Where `admit_unopposed` has the deliveries, as a list side by side with others, and `admit_one` its only one. */
 const DELIVERIES_PLACE = 5
+const FENCE_PLACE_OF_ONE = 2
 
-/** `admit` is sent a JSON text of everything; the other way, a list of each. */
+/** `settle` is sent a JSON text of everything; `settle_one` each value. */
+function fencesIn(parameters: readonly string[]): number[] {
+  const [first = ''] = parameters
+  if (first.startsWith('[')) return valuesOf('fence', first).map(Number)
+  // Other statements of the same connection are sent in the same breath.
+  return parameters.length === 12 ? [Number(parameters[FENCE_PLACE_OF_ONE])] : []
+}
+
+/** `admit` is sent a JSON text of everything; `admit_unopposed` a list of each, `admit_one` each value. */
 function deliveriesIn(parameters: readonly string[]): string[] {
   if (parameters[0]?.startsWith('[')) {
     return valuesOf('delivery_id', parameters[0]).map((id) => JSON.parse(id))
   }
   // Other statements of the same connection are sent in the same breath.
-  const list = parameters[DELIVERIES_PLACE]
-  return list === undefined ? [] : JSON.parse(`[${list.slice(1, -1)}]`)
+  const sent = parameters[DELIVERIES_PLACE]
+  if (sent === undefined) return []
+  return sent.startsWith('{') ? JSON.parse(`[${sent.slice(1, -1)}]`) : [sent]
 }
 
 /**

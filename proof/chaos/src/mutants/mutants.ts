@@ -170,6 +170,16 @@ export const mutants: readonly Mutant[] = [
         replace: "where r.id = i.run_id and r.status = 'running'",
       },
       {
+        file: 'dedupe/src/sql/settle.ts',
+        find: "where identity = p_identity and fence = p_fence and state = 'held' for update",
+        replace: "where identity = p_identity and state = 'held' for update",
+      },
+      {
+        file: 'dedupe/src/sql/settle.ts',
+        find: "where r.id = p_run and r.fence = p_fence and r.status = 'running'",
+        replace: "where r.id = p_run and r.status = 'running'",
+      },
+      {
         file: 'core/src/sql/settle-runs.ts',
         find: "where r.id = i.run_id and r.fence = i.fence and r.status = 'running'\n    returning",
         replace: "where r.id = i.run_id and r.status = 'running'\n    returning",
@@ -232,6 +242,16 @@ export const mutants: readonly Mutant[] = [
         file: 'dedupe/src/sql/settle.ts',
         find: "then i.at + i.cooldown_ms * interval '1 millisecond' end",
         replace: 'then to_timestamp(i.cooldown_ms / 1000.0) end',
+      },
+      {
+        file: 'dedupe/src/sql/settle.ts',
+        find: '  p_cooldown_ms integer\n',
+        replace: '  p_cooldown_ms bigint\n',
+      },
+      {
+        file: 'dedupe/src/sql/settle.ts',
+        find: "then v_at + p_cooldown_ms * interval '1 millisecond' end",
+        replace: 'then to_timestamp(p_cooldown_ms / 1000.0) end',
       },
       {
         file: 'dedupe/src/sql/job-claim.ts',
@@ -336,7 +356,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'dedupe/src/sql/admit-unopposed.ts',
-        find: 'case when p_session then pg_try_advisory_lock(key) else pg_try_advisory_xact_lock(key) end',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of the library's
+        find: 'case when p_session then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end',
         replace: 'true',
       },
       {
