@@ -15,7 +15,7 @@ import {
   sqlState,
 } from '@opsledger/core/guard'
 import { LockTableFullError } from './errors.ts'
-import type { ClaimRequest, LocalEntry, LocalRegistry } from './local-registry.ts'
+import type { AskedWork, ClaimRequest, LocalEntry, LocalRegistry } from './local-registry.ts'
 import type { LockSession } from './lock-session.ts'
 import type { OrphanKeeper } from './orphan-keeper.ts'
 import {
@@ -67,7 +67,8 @@ export function createAdmission(
         if (isConnectionError(error)) {
           // Whether it admitted, or still will, is unknown: nobody must wait for a claim that nobody executes.
           for (const { request } of asks) {
-            orphans.suspect({ ...request.job, runId: request.job.runId ?? request.newRunId })
+            const runId = request.job.runId ?? request.newRunId
+            orphans.suspect({ ...workOf({ request }), runId })
           }
         } else if (session !== null) {
           // Session locks outlive the statement that failed.
@@ -86,7 +87,7 @@ export function createAdmission(
         return { ...answer, workerId }
       })
     }
-    return registry.asking(retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed))
+    return registry.asking(asks.map(workOf), retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed))
   }
   const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), batching(runtime))
   // A statement's requests are of one kind.
@@ -116,7 +117,7 @@ export function createAdmission(
       if (answer.verdict === 'not_this_scope') throw new ScopeMismatchError(request.job.runId!)
       if (answer.verdict === 'own_orphan') {
         // Its answer may be on its way, on another connection, and asked for under another name of the same work.
-        if (!registry.isAlive(answer.fence)) await registry.answered()
+        if (!registry.isAlive(answer.fence)) await registry.answered([workOf({ request })])
         if (registry.isAlive(answer.fence)) liveFences = [...liveFences, answer.fence]
         else orphanFence = answer.fence
         if (round < MAX_ROUNDS) continue
@@ -166,6 +167,12 @@ export function createAdmission(
     }
   }
 }
+
+const workOf = ({ request: { job } }: Pick<Ask, 'request'>): AskedWork => ({
+  identity: job.identity,
+  workKey: job.workKey,
+  isNamed: job.runId !== null,
+})
 
 /**
  * A skipped run is a row: a system job's overlap, and the own run of a delivery that another run stands for. A run id

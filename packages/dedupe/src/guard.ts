@@ -170,7 +170,7 @@ export function createGuard(ledger: Ledger, options: GuardOptions = {}): DedupeG
       const entry = registry.byFence(claim.fence)
       if (entry !== null) registry.leave(entry)
       session?.unlock(claim.fence)
-      orphans.suspect(claim)
+      orphans.abandon(claim)
     },
     adopt: (claims, workerId) => callAdopt(executor, 'adopt', claims, workerId),
     async coolingRun(job) {

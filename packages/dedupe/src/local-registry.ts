@@ -9,6 +9,11 @@ export interface ClaimRequest extends AdmissionRequest {
 /** What an identity is found by. */
 type Work = Pick<JobIdentity, 'identity' | 'workKey'>
 
+/** Work as it is asked for. `isNamed`: by the id of a run, and only the database knows whose work that is. */
+export interface AskedWork extends Work {
+  readonly isNamed: boolean
+}
+
 /** One identity that this process is admitting, executing or settling. */
 export interface LocalEntry {
   readonly request: ClaimRequest
@@ -43,10 +48,13 @@ export interface LocalRegistry {
   whileFreeing(works: readonly Work[], work: () => Promise<void>): Promise<void>
   /** Settles when the orphan of this work has been freed or not; null when nobody is at it. */
   freed(identity: string, workKey: string): Promise<void> | null
-  /** While this runs, the answer of an admission is on its way. */
-  asking<T>(answer: Promise<T>): Promise<T>
-  /** Resolves when the answers have come that are on their way now: what they admitted is alive from then on. */
-  answered(): Promise<void>
+  /** While this runs, the answer to these is on its way. */
+  asking<T>(works: readonly AskedWork[], answer: Promise<T>): Promise<T>
+  /**
+   * Resolves when the answers have come that are on their way now and may have claimed one of these: what they admitted
+   * is alive from then on.
+   */
+  answered(works: readonly AskedWork[]): Promise<void>
   /** A fence is alive from the moment its answer arrives, before anybody has looked at it. */
   announce(fence: number): void
 }
@@ -69,7 +77,7 @@ function createLocalRegistry(): LocalRegistry {
   const alive = new Set<number>()
   const newcomers = new Set<LocalEntry>()
   const freeing = new Map<string, Promise<void>>()
-  const underway = new Set<Promise<unknown>>()
+  const underway = new Map<Promise<unknown>, readonly AskedWork[]>()
 
   /** One, most of the time: the work's, which is its identity. */
   const keysOf = ({ request: { job }, claim }: LocalEntry): string[] => {
@@ -138,19 +146,26 @@ function createLocalRegistry(): LocalRegistry {
       }
     },
     freed: (identity, workKey) => freeing.get(identity) ?? freeing.get(workKey) ?? null,
-    async asking(answer) {
-      underway.add(answer)
+    async asking(works, answer) {
+      underway.set(answer, works)
       try {
         return await answer
       } finally {
         underway.delete(answer)
       }
     },
-    async answered() {
-      await Promise.allSettled([...underway])
+    async answered(works) {
+      const awaited = [...underway].filter(([, others]) => mayMeet(works, others))
+      await Promise.allSettled(awaited.map(([answer]) => answer))
     },
     announce: (fence) => {
       alive.add(fence)
     },
   }
+}
+
+function mayMeet(works: readonly AskedWork[], others: readonly AskedWork[]): boolean {
+  if (works.some(({ isNamed }) => isNamed) || others.some(({ isNamed }) => isNamed)) return true
+  const keys = new Set(works.flatMap(({ identity, workKey }) => [identity, workKey]))
+  return others.some(({ identity, workKey }) => keys.has(identity) || keys.has(workKey))
 }

@@ -9,13 +9,15 @@ import {
   sqlState,
   toSettlement,
 } from '@opsledger/core/guard'
-import type { LocalRegistry } from './local-registry.ts'
+import type { AskedWork, LocalRegistry } from './local-registry.ts'
 
 /** Kept at most: an outage that leaves more behind leaves them to the next delivery of the work, which takes over. */
 const MAX_KEPT = 10_000
 
 /** What a lost admission may have claimed: the database knows under which identity. */
-type Suspect = Pick<Claim, 'identity' | 'workKey' | 'runId'>
+interface Suspect extends AskedWork {
+  readonly runId: string | null
+}
 
 interface Kept {
   readonly claim: Claim
@@ -30,7 +32,9 @@ interface Kept {
  */
 export interface OrphanKeeper {
   keep(claim: Claim, settlement: Settlement, cooldownMs: number): void
-  suspect(claim: Suspect): void
+  suspect(lost: Suspect): void
+  /** A claim that is held and not executed. */
+  abandon(claim: Claim): void
   settle(): Promise<void>
   close(): void
 }
@@ -72,7 +76,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
         } catch (error) {
           if (isPassing(error)) return
           // The database will never take it: then at least its claim must not stay.
-          keeper.suspect(kept.claim)
+          keeper.abandon(kept.claim)
         }
         settlements.delete(kept)
       }),
@@ -87,7 +91,7 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
     await registry.whileFreeing(claims, async () => {
       // Before the list: what is claimed later than this is on no list, and none of this statement's business.
       const newestFence = await executor.call('last_fence', [])
-      await registry.answered()
+      await registry.answered(claims)
       await executor.call('free_orphans', [
         JSON.stringify(
           claims.map(({ identity, workKey, runId }) => ({ identity, work_key: workKey, run_id: runId })),
@@ -109,14 +113,17 @@ export function createOrphanKeeper(runtime: Runtime, registry: LocalRegistry): O
       if (settlements.size < MAX_KEPT) settlements.add({ claim, settlement, cooldownMs })
       schedule()
     },
-    suspect({ identity, workKey, runId }) {
+    suspect({ identity, workKey, isNamed, runId }) {
       if (suspects.size < MAX_KEPT) {
         suspects.set(`${identity} ${workKey}`, {
-          claim: { identity, workKey, runId },
+          claim: { identity, workKey, isNamed, runId },
           since: performance.now(),
         })
       }
       schedule()
+    },
+    abandon({ identity, workKey, runId }) {
+      keeper.suspect({ identity, workKey, isNamed: identity !== workKey, runId })
     },
     settle() {
       settling ??= settleKept()

@@ -101,3 +101,24 @@ it("a claim whose answer is on its way is nobody's orphan, also to who asks for 
   expect(verdict).toMatchObject({ executed: false, reason: 'overlap' })
   expect(await first).toMatchObject({ executed: true, settlement: 'settled' })
 })
+
+it('its own orphan is taken over at once, whatever answer to other work has fallen silent', async () => {
+  const silence = Promise.withResolvers<void>()
+  const fellSilent = Promise.withResolvers<void>()
+  const worker = racingWorker(database, () => 'executed', { exclusion: 'lease' })
+  let admissions = 0
+  worker.onAnswer(async (name) => {
+    if (name !== 'admit_one') return
+    admissions++
+    if (admissions === 1) {
+      fellSilent.resolve()
+      await silence.promise
+    } else if (admissions === 2) throw new Error('Connection terminated unexpectedly')
+  })
+  const silent = worker.deliver({ work: 'silent' }, 'silent')
+  await fellSilent.promise
+  const verdict = await worker.deliver({ work: 'orphaned' }, 'd1')
+  expect(verdict).toMatchObject({ executed: true, run: { attempt: 2 }, settlement: 'settled' })
+  silence.resolve()
+  expect(await silent).toMatchObject({ executed: true, settlement: 'settled' })
+})
