@@ -1,4 +1,5 @@
 import type { SqlFile } from '../migrations/migration.ts'
+import { rowRules } from './row-rules.ts'
 
 /**
  * Effect: the words a run is told in. What can be said about one value stands with its type: Postgres keeps the parsed
@@ -26,66 +27,6 @@ create domain ${s}.item_failures as jsonb
   (s) => `
 create domain ${s}.attempt_history as jsonb
   constraint attempt_history_is_bounded check (jsonb_typeof(value) = 'array' and jsonb_array_length(value) <= 20)`,
-]
-
-/**
- * Effect: the rules that tie columns of a run together, each a constraint named after the rule: those of a domain over
- * what they are about. A CHECK of the table takes it in, once; as ten CHECKs they were parsed anew by each statement.
- */
-export const runRules: readonly SqlFile[] = [
-  (s) => `
-create type ${s}.run_facts as (
-  id uuid,
-  canonical_run_id uuid,
-  status ${s}.run_status,
-  outcome ${s}.run_outcome,
-  has_time boolean,
-  total integer,
-  processed integer,
-  failed integer,
-  has_reason boolean,
-  has_message boolean,
-  attempt integer,
-  fence_parts_missing integer,
-  has_delivery boolean,
-  delivery_attempt integer,
-  delivery_maximum integer,
-  has_history boolean,
-  has_progress boolean
-)`,
-  (s) => `
-create domain ${s}.run_rules as ${s}.run_facts
-  constraint run_has_outcome_and_time_exactly_when_completed check
-    (((value).status = 'completed') = ((value).outcome <> 'pending')
-      and ((value).status = 'completed') = (value).has_time)
-  constraint run_has_counts_once_completed check
-    ((value).status <> 'completed' or num_nulls((value).total, (value).processed, (value).failed) = 0)
-  constraint run_counts_come_together_and_in_order check
-    (num_nulls((value).total, (value).processed, (value).failed) in (0, 3)
-      and 0 <= (value).failed and (value).failed <= (value).processed and (value).processed <= (value).total)
-  constraint run_counts_fit_the_outcome check (case (value).outcome
-    when 'succeeded' then (value).failed = 0
-    when 'partially_succeeded' then (value).failed > 0 and (value).failed < (value).processed
-    when 'skipped' then (value).total = 0
-    else true end)
-  constraint run_says_why_it_failed_or_was_skipped check (case (value).outcome
-    when 'failed' then (value).has_reason and (value).has_message
-    when 'skipped' then (value).has_reason
-    else true end)
-  constraint run_has_the_attempts_of_its_status check (case (value).status
-    when 'queued' then (value).attempt = 0
-    when 'running' then (value).attempt > 0 and (value).has_delivery
-    when 'retrying' then (value).attempt > 0 and (value).has_history
-    else (value).attempt > 0 or (value).outcome not in ('succeeded', 'partially_succeeded') end)
-  constraint run_attempts_are_fenced check
-    ((value).fence_parts_missing = case when (value).attempt > 0 then 0 else 3 end and (value).attempt >= 0)
-  constraint run_delivery_is_whole_and_counts_from_one check
-    (num_nulls((value).delivery_attempt, (value).delivery_maximum) = case when (value).has_delivery then 0 else 2 end
-      and (value).delivery_attempt > 0 and (value).delivery_maximum > 0)
-  constraint run_points_to_another_run_exactly_when_skipped check
-    (((value).outcome = 'skipped') = ((value).canonical_run_id is not null)
-      and (value).canonical_run_id <> (value).id)
-  constraint run_progress_is_of_the_running_attempt check (not (value).has_progress or (value).status = 'running')`,
 ]
 
 /** Effect: the run ledger. Every index is named after the read that it serves. */
@@ -118,12 +59,38 @@ create table ${s}.operation_run (
   progress jsonb,
   context jsonb,
   attempt_history ${s}.attempt_history,
-  constraint run_id_is_unique primary key (id),
-  constraint run_keeps_the_rules check (num_nonnulls(row(
-    id, canonical_run_id, status, outcome, completed_at is not null, total, processed, failed, reason_code is not null,
-    message is not null, attempt, num_nulls(fence, worker_id, started_at), delivery_id is not null, delivery_attempt,
-    delivery_maximum, attempt_history is not null, progress is not null)::${s}.run_rules) = 1)
+  constraint run_id_is_unique primary key (id)
 ) with (fillfactor = 90)`
+
+/** What ties columns of a run together. What can be said of a single value stands with its type. */
+export const runRules = rowRules('operation_run', {
+  run_has_outcome_and_time_exactly_when_completed: `(r.status = 'completed') = (r.outcome <> 'pending')
+      and (r.status = 'completed') = (r.completed_at is not null)`,
+  run_has_counts_once_completed: `r.status <> 'completed' or num_nulls(r.total, r.processed, r.failed) = 0`,
+  run_counts_come_together_and_in_order: `num_nulls(r.total, r.processed, r.failed) in (0, 3)
+      and 0 <= r.failed and r.failed <= r.processed and r.processed <= r.total`,
+  run_counts_fit_the_outcome: `case r.outcome
+    when 'succeeded' then r.failed = 0
+    when 'partially_succeeded' then r.failed > 0 and r.failed < r.processed
+    when 'skipped' then r.total = 0
+    else true end`,
+  run_says_why_it_failed_or_was_skipped: `case r.outcome
+    when 'failed' then r.reason_code is not null and r.message is not null
+    when 'skipped' then r.reason_code is not null
+    else true end`,
+  run_has_the_attempts_of_its_status: `case r.status
+    when 'queued' then r.attempt = 0
+    when 'running' then r.attempt > 0 and r.delivery_id is not null
+    when 'retrying' then r.attempt > 0 and r.attempt_history is not null
+    else r.attempt > 0 or r.outcome not in ('succeeded', 'partially_succeeded') end`,
+  run_attempts_are_fenced: `r.attempt >= 0
+      and num_nulls(r.fence, r.worker_id, r.started_at) = case when r.attempt > 0 then 0 else 3 end`,
+  run_delivery_is_whole_and_counts_from_one: `r.delivery_attempt > 0 and r.delivery_maximum > 0
+      and num_nulls(r.delivery_attempt, r.delivery_maximum) = case when r.delivery_id is null then 2 else 0 end`,
+  run_points_to_another_run_exactly_when_skipped: `(r.outcome = 'skipped') = (r.canonical_run_id is not null)
+      and r.canonical_run_id <> r.id`,
+  run_progress_is_of_the_running_attempt: `r.progress is null or r.status = 'running'`,
+})
 
 /** At most one open run per work key, and the read of open runs: by workspace, few rows, whatever the history. */
 export const openRunIndex: SqlFile = (s) => `

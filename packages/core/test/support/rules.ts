@@ -20,14 +20,14 @@ export async function rulesOf(pool: pg.Pool, tables: readonly string[]): Promise
          or contypid in (
            select a.atttypid from pg_attribute a where a.attrelid in (select unnest($1::regclass[]))))
      ), carried as (
-       -- a CHECK that only takes in the rules of a domain states none itself
-       select d.objid as carrier, d.refobjid as domain from pg_depend d join pg_type t on t.oid = d.refobjid
-       where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_type'::regclass and t.typtype = 'd'
+       -- a CHECK that only calls a function states no rule itself: the function does
+       select d.objid as carrier, p.prosrc as source from pg_depend d join pg_proc p on p.oid = d.refobjid
+       where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_proc'::regclass
          and d.objid in (select oid from own where contypid = 0)
      )
      select conname as rule from own where oid not in (select carrier from carried)
      union
-     select conname from pg_constraint where contypid in (select domain from carried)
+     select m[1] from carried, regexp_matches(source, 'then ''(\\w+_\\w+)''', 'g') as m
      union
      select c.relname || '.' || a.attname || ' is not null'
      from pg_attribute a join pg_class c on c.oid = a.attrelid
@@ -82,6 +82,12 @@ async function removalOf(client: pg.ClientBase, table: string, rule: string): Pr
     return `alter table opsledger.${table} drop constraint if exists ${await primaryKeyWith(client, table, column)},
       alter column ${column} drop not null`
   }
+  const definition = await functionWith(client, rule)
+  if (definition !== null) {
+    const [before, after] = definition.split(`then '${rule}'`) as [string, string]
+    const at = before.lastIndexOf('when not (')
+    return `${before.slice(0, at)}when false and ${before.slice(at + 'when '.length)}then '${rule}'${after}`
+  }
   const { rows } = await client.query<{ domain: string | null }>(
     `select nullif(contypid, 0)::regtype::text as domain from pg_constraint
      where conname = $1 and connamespace = 'opsledger'::regnamespace`,
@@ -91,6 +97,16 @@ async function removalOf(client: pg.ClientBase, table: string, rule: string): Pr
   const { domain } = rows[0]!
   if (domain !== null) return `alter domain ${domain} drop constraint ${rule}`
   return `alter table opsledger.${table} drop constraint ${rule}`
+}
+
+/** The function that states this rule of a row; null when none does. */
+async function functionWith(client: pg.ClientBase, rule: string): Promise<string | null> {
+  const { rows } = await client.query<{ definition: string }>(
+    `select pg_get_functiondef(oid) as definition from pg_proc
+     where pronamespace = 'opsledger'::regnamespace and strpos(prosrc, $1) > 0`,
+    [`then '${rule}'`],
+  )
+  return rows[0]?.definition ?? null
 }
 
 /** A column of the primary key cannot be made nullable before the key is gone. */

@@ -10,7 +10,7 @@ import {
 import { admitOneFunction, admitUnopposedFunction } from '../sql/admit-unopposed.ts'
 import { adoptFunction, freeOrphansFunction } from '../sql/adopt.ts'
 import { coolingRunFunction, explainFunction, releaseFunction } from '../sql/explain.ts'
-import { claimByOtherWorkIndex, claimRequestType, jobClaimTable } from '../sql/job-claim.ts'
+import { claimByOtherWorkIndex, claimRequestType, claimRules, jobClaimTable } from '../sql/job-claim.ts'
 import { lockClaimFunction } from '../sql/lock-claim.ts'
 import { namedTermsFunction, pruneClaimsFunction } from '../sql/prune-claims.ts'
 import { settleFunction, settleOneFunction } from '../sql/settle.ts'
@@ -24,6 +24,7 @@ export const migrations: MigrationSet = {
       name: '0001_claim',
       statements: [
         jobClaimTable,
+        ...claimRules,
         claimByOtherWorkIndex,
         claimRequestType,
         endedInHistoryFunction,

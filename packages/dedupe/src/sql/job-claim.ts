@@ -1,4 +1,4 @@
-import type { SqlFile } from '@opsledger/core/guard'
+import { rowRules, type SqlFile } from '@opsledger/core/guard'
 
 /**
  * Effect: the cooldown table. One row per identity that was ever claimed (and not pruned): who holds it, or who held
@@ -18,12 +18,15 @@ create table ${s}.job_claim (
   run_id uuid,
   state text not null,
   delivery_id text not null,
-  constraint claim_identity_is_unique primary key (identity),
-  constraint claim_state_is_known check (state in ('held', 'free', 'cooling')),
-  constraint claim_held_is_not_settled check ((state = 'held') = (settled_at is null)),
-  constraint claim_cooling_says_until_when check ((state = 'cooling') = (cooldown_until is not null)),
-  constraint claim_cooldown_ends_after_settlement check (cooldown_until >= settled_at)
+  constraint claim_identity_is_unique primary key (identity)
 ) with (fillfactor = 70)`
+
+export const claimRules = rowRules('job_claim', {
+  claim_state_is_known: `r.state in ('held', 'free', 'cooling')`,
+  claim_held_is_not_settled: `(r.state = 'held') = (r.settled_at is null)`,
+  claim_cooling_says_until_when: `(r.state = 'cooling') = (r.cooldown_until is not null)`,
+  claim_cooldown_ends_after_settlement: `r.cooldown_until >= r.settled_at`,
+})
 
 /**
  * The claims of a work key under other identities (a run id's). Most claims are of the work key itself and cost this

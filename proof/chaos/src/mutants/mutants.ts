@@ -255,8 +255,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'dedupe/src/sql/job-claim.ts',
-        find: 'check (cooldown_until >= settled_at)',
-        replace: 'check (true)',
+        find: 'r.cooldown_until >= r.settled_at',
+        replace: 'true',
       },
     ],
   },
