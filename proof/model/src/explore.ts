@@ -19,10 +19,12 @@ export interface Report {
   readonly excludedOverlaps: number
   readonly durationMs: number
   readonly failure: Failure | null
+  /** False when the bound was reached: what lies beyond was not looked at, nor whether all come to rest. */
+  readonly isComplete: boolean
 }
 
 export interface ExploreOptions {
-  /** An end to memory, not a part of the check: reaching it is an error. */
+  /** An end to memory, not a part of the check. @default 12 million */
   readonly maxStates?: number
   /** Off for mutants that are to be caught by a state. */
   readonly checksProgress?: boolean
@@ -137,6 +139,7 @@ export function explore(system: System, options: ExploreOptions = {}): Report {
   let depth = 0
   let excludedOverlaps = 0
   let failure: Failure | null = null
+  let isComplete = true
 
   /** Of the two names a state has, the lower one. */
   const canonical = (s: State): State => {
@@ -166,13 +169,16 @@ export function explore(system: System, options: ExploreOptions = {}): Report {
         depth++
         levelEnd = store.count
       }
-      if (store.count > maxStates) throw new Error(`bound reached: more than ${maxStates} states`)
+      if (store.count > maxStates) {
+        isComplete = false
+        break
+      }
       current.set(store.at(index))
       if (checksProgress) edges.begin(index)
       forEachStep(current, visit)
       if (checksProgress) edges.starts[index + 1] = edges.count
     }
-    if (checksProgress) {
+    if (checksProgress && isComplete) {
       const stuck = findStuck(store, edges)
       if (stuck !== null) {
         failure = {
@@ -200,6 +206,7 @@ export function explore(system: System, options: ExploreOptions = {}): Report {
     excludedOverlaps,
     durationMs: performance.now() - startedAt,
     failure,
+    isComplete,
   }
 }
 

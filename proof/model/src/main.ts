@@ -65,12 +65,14 @@ function readOptions() {
 function runProtocol(): void {
   const startedAt = performance.now()
   let states = 0
+  let isComplete = true
   for (const mode of modes) {
     for (const scenario of scenarios) {
       const report = explore(systemFor(mode, scenario))
       states += report.states
       write(describe(report, scenario.deliveries, scenario.alphabet))
       if (report.failure !== null) writeFailure(report.failure)
+      isComplete &&= report.isComplete
     }
   }
   write(
@@ -81,11 +83,17 @@ function runProtocol(): void {
   )
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
   const megabytes = Math.round(process.resourceUsage().maxRSS / 1_024)
-  write(`All reachable states were visited: ${count(states)} in ${seconds} s, ${count(megabytes)} MB.`)
+  const cost = `${count(states)} in ${seconds} s, ${count(megabytes)} MB`
+  if (isComplete) write(`All reachable states were visited: ${cost}.`)
+  else {
+    process.exitCode = 1
+    write(`Not all reachable states were visited, and progress was not judged where it says so: ${cost}.`)
+  }
 }
 
 function describe(report: Report, deliveries: number, alphabet: Scenario['alphabet']): string {
-  const { mode, faults, states, transitions, depth, excludedOverlaps, durationMs, failure } = report
+  const { mode, faults, states, transitions, depth, excludedOverlaps, durationMs, failure, isComplete } =
+    report
   return [
     `${mode.padEnd(7)}  ${faults} ${faults === 1 ? 'fault ' : 'faults'}`,
     `${deliveries} ${deliveries === 1 ? 'delivery  ' : 'deliveries'}`,
@@ -95,7 +103,7 @@ function describe(report: Report, deliveries: number, alphabet: Scenario['alphab
     `depth ${String(depth).padStart(2)}`,
     `${count(excludedOverlaps).padStart(6)} excluded overlaps`,
     `${(durationMs / 1_000).toFixed(1).padStart(5)} s`,
-    failure === null ? 'holds' : `BROKEN: ${failure.invariant}`,
+    failure !== null ? `BROKEN: ${failure.invariant}` : isComplete ? 'holds' : 'holds as far as the bound',
   ].join('  ')
 }
 
@@ -112,7 +120,8 @@ function runMutants(): void {
     writeTrace(failure)
     const covered = coveredSystemOf(mutant)
     if (covered === null) continue
-    const held = explore(covered).failure === null
+    const report = explore(covered)
+    const held = report.failure === null && report.isComplete
     write(
       `  ${held ? 'covered' : 'NOT COVERED'} in ${covered.mode} mode, ${covered.faults} faults: by ${mutant.covered!.by}`,
     )
