@@ -10,6 +10,13 @@ export class InterruptedError extends Error {
   }
 }
 
+/**
+ * What a command that was interrupted ends with, whatever it met on its way out; null when it was not interrupted.
+ */
+export function interruptedExitCode(interrupted: AbortSignal): number | null {
+  return interrupted.aborted ? (interrupted.reason as InterruptedError).exitCode : null
+}
+
 /** Aborts at the first SIGINT, SIGTERM or SIGHUP, so that what was made is taken away; a second one ends the process. */
 export function listenForInterruption(): AbortSignal {
   const controller = new AbortController()
@@ -17,6 +24,8 @@ export function listenForInterruption(): AbortSignal {
     process.on(signal, () => {
       const error = new InterruptedError(signal)
       if (controller.signal.aborted) process.exit(error.exitCode)
+      // Whatever ends the process from here on, it is not done.
+      process.exitCode = error.exitCode
       console.error(`${signal}: databases, folders and processes are taken away; once more leaves them`)
       // What is under way breaks off in many places at once.
       process.on('unhandledRejection', () => {})

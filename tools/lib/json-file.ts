@@ -2,13 +2,19 @@ import {
   accessSync,
   constants,
   existsSync,
+  lstatSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { wrongOption } from './command-options.ts'
+
+/** Written to as they are open already: opened again, a file that they lead to would begin anew. */
+const OWN_OUTPUTS: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 }
 
 /** Beside the file, because only there renaming is one step; of this process, so that two do not meet. */
 const neighbourOf = (place: string) => `${place}.${process.pid}.part`
@@ -41,12 +47,13 @@ export function writeJson(file: string, content: unknown): void {
   const text = `${JSON.stringify(content, null, 2)}\n`
   const place = placeOf(file)
   if (place === null) {
-    writeFileSync(file, text)
+    writeFileSync(OWN_OUTPUTS[resolve(file)] ?? file, text)
     return
   }
   const neighbour = neighbourOf(place)
   try {
-    writeFileSync(neighbour, text)
+    const mode = existsSync(place) ? statSync(place).mode & 0o777 : 0o666
+    writeFileSync(neighbour, text, { mode })
     renameSync(neighbour, place)
   } catch (error) {
     rmSync(neighbour, { force: true })
@@ -54,8 +61,19 @@ export function writeJson(file: string, content: unknown): void {
   }
 }
 
-/** Where the file is or will be: a link to it stays a link. Null for what is no file, as `/dev/stdout`: nothing replaces it. */
+/**
+ * Where the file is or will be: a link to it stays a link. Null for what is written straight into, because nothing can
+ * take its place: a device, a pipe, and what the system lists under `/dev` and `/proc`, such as `/dev/stdout`.
+ */
 function placeOf(file: string): string | null {
-  if (!existsSync(file)) return file
-  return statSync(file).isFile() ? realpathSync(file) : null
+  const place = targetOf(resolve(file))
+  if (/^\/(dev|proc)\//.test(resolve(file)) || /^\/(dev|proc)\//.test(place)) return null
+  return existsSync(place) && !statSync(place).isFile() ? null : place
+}
+
+/** Through links, also to what is not there yet. */
+function targetOf(place: string): string {
+  if (existsSync(place)) return realpathSync(place)
+  const isLink = lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+  return isLink ? targetOf(resolve(dirname(place), readlinkSync(place))) : place
 }

@@ -1,5 +1,5 @@
 import { exitFor, orExit } from '../../../tools/lib/command-options.ts'
-import { InterruptedError, listenForInterruption } from '../../../tools/lib/interruption.ts'
+import { interruptedExitCode, listenForInterruption } from '../../../tools/lib/interruption.ts'
 import { assertWritable, writeJson } from '../../../tools/lib/json-file.ts'
 import { readFacts } from './facts.ts'
 import { readOptions, USAGE } from './options.ts'
@@ -23,14 +23,14 @@ if (options.help) {
   process.exit(0)
 }
 const interrupted = listenForInterruption()
-const opened = await openSite(options.url)
-const exitCode = await run(opened).catch((error) => {
-  if (error instanceof InterruptedError) {
-    console.error(error.message)
-    return error.exitCode
-  }
-  return exitFor(error)
-})
+const exitCode = await openSite(options.url)
+  .then(run)
+  .catch((error) => {
+    const code = interruptedExitCode(interrupted)
+    if (code === null) return exitFor(error)
+    console.error(String(error instanceof Error ? error.message : error))
+    return code
+  })
 // Not by `process.exitCode` alone: what an interrupted trial left under way would keep the process.
 process.exit(exitCode)
 

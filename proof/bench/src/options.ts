@@ -40,7 +40,8 @@ export const USAGE = `pnpm bench [options]
 
 Cases that need Redis run where OPSLEDGER_REDIS_URL names one.
 
-Ends with 0 when every case ran or was skipped, 1 when one failed, 2 for a wrong option, 130 or 143 when it was interrupted.
+Ends with 0 when every case ran or was skipped, 1 when one failed, 2 for a wrong option, 129, 130 or 143 when it
+was interrupted (SIGHUP, SIGINT, SIGTERM).
 `
 
 const OPTIONS = {
@@ -56,6 +57,9 @@ const OPTIONS = {
   publish: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
+
+/** What may not be published: the page tells of the whole, with its defaults. */
+const CHANGING = ['quick', 'only', 'repeats', 'seconds', 'concurrency', 'growth-runs', 'waiting'] as const
 
 const FULL = {
   repeats: 5,
@@ -75,12 +79,10 @@ export function readOptions(
   const args = given.filter((arg) => arg !== '--')
   assertCommandOptions(args, OPTIONS)
   const { values } = parseArgs({ args, options: OPTIONS })
-  const shortened = (['quick', 'only', 'repeats', 'seconds', 'concurrency'] as const).filter(
-    (name) => values[name] !== undefined && values[name] !== false,
-  )
-  if (values.publish && shortened.length > 0) {
+  const changed = CHANGING.filter((name) => values[name] !== undefined && values[name] !== false)
+  if (values.publish && changed.length > 0) {
     throw new CommandOptionError(
-      `--publish is given with --${shortened[0]}; allowed: the whole alone, with its defaults`,
+      `--publish is given with --${changed[0]}; allowed: the whole alone, with its defaults`,
     )
   }
   const defaults = values.quick ? QUICK : FULL

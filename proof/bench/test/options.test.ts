@@ -43,6 +43,8 @@ test.each([
   [['--url', 'mysql://secret@host'], '--url is "…"; allowed: postgres://…'],
   [['--quick', '--publish'], '--publish is given with --quick; allowed: the whole alone'],
   [['--only', 'floor', '--publish'], '--publish is given with --only'],
+  [['--growth-runs', '1000', '--publish'], '--publish is given with --growth-runs'],
+  [['--waiting', '1', '--publish'], '--publish is given with --waiting'],
 ])('%j is refused in one line', (args, message) => {
   const refused = () => read(...args)
   expect(refused).toThrow(CommandOptionError)

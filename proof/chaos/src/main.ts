@@ -1,6 +1,10 @@
 import { cpus, totalmem } from 'node:os'
 import { exitFor, orExit } from '../../../tools/lib/command-options.ts'
-import { InterruptedError, listenForInterruption } from '../../../tools/lib/interruption.ts'
+import {
+  InterruptedError,
+  interruptedExitCode,
+  listenForInterruption,
+} from '../../../tools/lib/interruption.ts'
 import { assertWritable, writeJson } from '../../../tools/lib/json-file.ts'
 import { CHAOS_LEASE_MS } from './arena/arena.ts'
 import { faults } from './faults/index.ts'
@@ -22,10 +26,13 @@ if (options.help) {
   process.exit(0)
 }
 const interrupted = listenForInterruption()
-const opened = await openSite(options.url).catch(exitFor)
+const opened = await openSite(options.url).catch((error): never => {
+  const code = interruptedExitCode(interrupted)
+  return code === null ? exitFor(error) : process.exit(code)
+})
 const exitCode = await run(opened).catch((error) => {
   console.error(error)
-  return interrupted.aborted ? (interrupted.reason as InterruptedError).exitCode : 1
+  return interruptedExitCode(interrupted) ?? 1
 })
 // Not by `process.exitCode` alone: what an interrupted fault left under way would keep the process.
 process.exit(exitCode)

@@ -29,7 +29,7 @@ export const USAGE = `pnpm chaos [options]
   --help          this
 
 Ends with 0 when nothing failed (with --strict: nothing was skipped either), 1 when something did, 2 for a wrong option,
-130 or 143 when it was interrupted.
+129, 130 or 143 when it was interrupted (SIGHUP, SIGINT, SIGTERM).
 
 Faults, for --only: ${faults.map(({ name }) => name).join(', ')}
 

@@ -3,6 +3,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -54,6 +55,33 @@ describe('the results', () => {
     // Another file under the same name: whoever had the earlier one open reads that to its end.
     expect(statSync(file).ino).not.toBe(earlier)
     expect(readdirSync(folder)).toEqual(['results.json'])
+  })
+
+  test('are for the same readers as the earlier ones', () => {
+    writeFileSync(file, 'earlier results', { mode: 0o600 })
+    writeJson(file, { isComplete: true })
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+
+  test('come to where a link leads, also where nothing is there yet', () => {
+    const link = join(folder, 'link.json')
+    symlinkSync('results.json', link)
+    assertWritable(link)
+    writeJson(link, { isComplete: true })
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ isComplete: true })
+  })
+
+  test('go to what a process calls its own output, wherever that was sent, and replace nothing there', () => {
+    const script = `
+      import { writeJson } from ${JSON.stringify(new URL('../../../tools/lib/json-file.ts', import.meta.url).href)}
+      console.log('said before')
+      writeJson('/dev/stdout', { isComplete: true })`
+    const output = openSync(file, 'a')
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', output, 'inherit'],
+    })
+    expect(readFileSync(file, 'utf8')).toMatch(/^said before\n\{\n {2}"isComplete": true\n\}\n$/)
   })
 
   test('that cannot be written leave the earlier ones, and nothing beside them', () => {

@@ -4,7 +4,7 @@ import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Worker } from '../arena/crew.ts'
 import { makeJobs } from '../arena/jobs.ts'
-import { leasesTakenTooEarly } from '../arena/leases.ts'
+import { leasesTakenTooEarly, leasesTooShort } from '../arena/leases.ts'
 import type { Phase } from '../arena/messages.ts'
 import type { Fault } from '../fault.ts'
 import { overlapsOfFrozen } from '../oracle/frozen.ts'
@@ -72,6 +72,7 @@ export const exactlyOnceEffects: Fault = {
       )
       effects += rows.length
       complaints.push(...(await leasesTakenTooEarly(arena.pool)))
+      complaints.push(...(await leasesTooShort(arena.pool, CHAOS_LEASE_MS)))
       const evidence = await arena.finish()
       // A worker that was frozen in lease mode, or just when it had lost its lock session, may overlap in time. What it
       // writes must be refused, and that is looked at.

@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { type Arena, CHAOS_LEASE_MS } from '../arena/arena.ts'
 import type { Interruption, Worker } from '../arena/crew.ts'
 import { cooldownOf, makeJobs } from '../arena/jobs.ts'
-import { leasesTakenTooEarly } from '../arena/leases.ts'
+import { leasesTakenTooEarly, leasesTooShort } from '../arena/leases.ts'
 import type { Job, Phase } from '../arena/messages.ts'
 import type { Fault } from '../fault.ts'
 import { overlapsOfFrozen } from '../oracle/frozen.ts'
@@ -56,6 +56,7 @@ export const frozenWorker: Fault = {
       }
       await arena.queue.below(1)
       complaints.push(...(await leasesTakenTooEarly(arena.pool)))
+      complaints.push(...(await leasesTooShort(arena.pool, CHAOS_LEASE_MS)))
       const evidence = await arena.finish()
       const { crew, modes } = evidence
       const ofLeaseMode = crew.interruptions.filter(({ pid }) => modes.get(pid) === 'lease')

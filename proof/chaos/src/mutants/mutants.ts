@@ -161,16 +161,6 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'dedupe/src/sql/settle.ts',
-        find: "c.identity = i.identity and c.fence = i.fence and c.state = 'held'\n    returning",
-        replace: "c.identity = i.identity and c.state = 'held'\n    returning",
-      },
-      {
-        file: 'dedupe/src/sql/settle.ts',
-        find: "where r.id = i.run_id and r.fence = i.fence and r.status = 'running'",
-        replace: "where r.id = i.run_id and r.status = 'running'",
-      },
-      {
-        file: 'dedupe/src/sql/settle.ts',
         find: "where identity = p_identity and fence = p_fence and state = 'held' for update",
         replace: "where identity = p_identity and state = 'held' for update",
       },

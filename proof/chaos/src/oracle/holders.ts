@@ -55,19 +55,23 @@ export function objectionToHolder(
 }
 
 /**
- * Whether the process that refused was asked for this delivery by then and had told nobody since: maybe admitted, found
- * its claim taken before the handler began, and is asking again.
+ * Whether the process that refused was asked for this delivery by then, by another hand than the refused one, and had
+ * told nobody since: maybe admitted, found its claim taken before the handler began, and is asking again.
  */
-function isUnderWay(deliveryId: string, { pid, work, at }: Answered, from: Nanos, one: Case): boolean {
-  const isAsking = (one.answersByWork.get(work) ?? []).some(
-    (other) =>
-      other.pid === pid && other.deliveryId === deliveryId && other.askedAt <= at && other.at >= from,
+function isUnderWay(deliveryId: string, refused: Answered, from: Nanos, one: Case): boolean {
+  const { pid, work, at } = refused
+  const told = (one.answersByWork.get(work) ?? []).filter(
+    (other) => other !== refused && other.pid === pid && other.deliveryId === deliveryId,
   )
-  // Killed before it told anybody: only what it executed says that it was asked, and not since when.
-  const wasCutOff = (one.byWork.get(work) ?? []).some(
-    (section) => section.pid === pid && section.deliveryId === deliveryId && !one.toldOf.has(section.fence),
+  if (told.some((other) => other.askedAt <= at && other.at >= from)) return true
+  // Killed before it told anybody: what it executed last says that it was asked, unless it told something in between.
+  return (one.byWork.get(work) ?? []).some(
+    (section) =>
+      section.pid === pid &&
+      section.deliveryId === deliveryId &&
+      !one.toldOf.has(section.fence) &&
+      !told.some((other) => other.at > at && other.at < section.startedAt),
   )
-  return isAsking || wasCutOff
 }
 
 /** Admitted and never executed: as a lost attempt in the history of this work, or as a run left for the sweep. */

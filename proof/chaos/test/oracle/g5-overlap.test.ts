@@ -157,6 +157,20 @@ describe('G5, a refusal for overlap', () => {
       (asked: number, at: number, pid = 9) =>
       (story: Story) =>
         story.skipped('d1', at, 'already_terminal', null, { asked, pid })
+    test('not a delivery that is put off for nothing but itself', () => {
+      const itself = new Story()
+        .section(2, 100, 110, { deliveryId: 'd2' })
+        .executed('d2', 111, 2, 'settled', { asked: 99 })
+        .run('r1', 2, { history: [past(1, 'd1', 'lost', 9)] })
+        .skipped(
+          'd1',
+          150,
+          'overlap',
+          { fence: 1, deliveryId: 'd1', pid: 9 },
+          { asked: 120, pid: 9, action: 'retry_later' },
+        )
+      expect(itself.findings()).toMatch(/G5: d1 was put off .* and the holder was gone/)
+    })
     /** It is admitted once more, and nobody is told how that ended. */
     const begun =
       (pid: number, deliveryId = 'd1') =>
