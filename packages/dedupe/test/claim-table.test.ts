@@ -106,7 +106,13 @@ function mutants(): Mutant[] {
       name: 'settles twice',
       cell: 'live meets settle again',
       of: 'settle',
-      edits: [["c.state <> 'held' or", 'false and']],
+      edits: [[" and c.state = 'held'", '']],
+    },
+    {
+      name: 'does not know that it has settled',
+      cell: 'live meets settle again',
+      of: 'settle',
+      edits: [['"opsledger".was_settled(r, i.fence) end', 'false end']],
     },
     {
       name: 'adopts whatever its fence',

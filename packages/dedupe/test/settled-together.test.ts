@@ -8,11 +8,6 @@ import { admitUnrecorded } from './support/settlement-states.ts'
 
 const database = useLedgerDatabase()
 
-const FENCELESS: Parameters<typeof mutate>[2] = [
-  [' and c.fence = i.fence', ''],
-  [' and r.fence = i.fence', ''],
-]
-
 /** Handlers that end in one turn of the event loop, once so many have begun: their settlements share a statement. */
 function gather(count: number) {
   const [entered, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -130,7 +125,7 @@ describe('an attempt that ends late, together with one that does not', () => {
   })
 
   it('would end the attempt that took over, if nothing looked at the fence (mutant)', async () => {
-    await mutate(database.pool(), 'settle', FENCELESS)
+    await mutate(database.pool(), 'settle', [[' and c.fence = i.fence', '']])
     await mutate(database.pool(), 'settle_runs', [['and r.fence = i.fence', '']])
     const { verdicts, rows } = await endLate(['late, fenceless', 'in time, fenceless'])
     expect(verdicts).toMatchObject([{ settlement: 'settled' }, { settlement: 'settled' }])
@@ -181,7 +176,7 @@ describe('the cooldowns of attempts that end together', () => {
   })
 
   it('would come before a retry as well (mutant)', async () => {
-    await mutate(database.pool(), 'settle', [['i.is_current and i.cooldown_ms > 0', 'i.is_current']])
+    await mutate(database.pool(), 'settle', [[' and i.cooldown_ms > 0', '']])
     expect(await coolDown(['r1', 'r2', 'r3'])).toMatchObject([COOLING, COOLING, { state: 'cooling' }])
   })
 })
@@ -205,8 +200,8 @@ describe('claims without a run, settled together', () => {
     ]
     await late.expire()
     await admitUnrecorded(pool, identify({ work: works[2] }), next.termId)
-    const answers = await settleAll(claims.map((claim, n) => unrecorded(claim, n)))
-    return { answers, rows: await rowsOf(works) }
+    const settleThem = () => settleAll(claims.map((claim, n) => unrecorded(claim, n)))
+    return { answers: await settleThem(), rows: await rowsOf(works), settleAgain: settleThem }
   }
 
   const unrecorded = ({ identity, fence }: ScriptedClaim, n: number) => ({
@@ -236,17 +231,24 @@ describe('claims without a run, settled together', () => {
     ])
   })
 
-  it('would not be settled if a run were looked for (mutant)', async () => {
-    await mutate(database.pool(), 'settle', [['i.run_id is null or', '']])
+  it('would not cool down, and be told that they are superseded, if a run were looked for (mutant)', async () => {
+    await mutate(database.pool(), 'settle', [['if (v_held[1]).run_id is null then', 'if false then']])
     const { answers, rows } = await settleUnrecorded(['v1', 'v2', 'v3'])
     expect(answers).toEqual(['superseded', 'superseded', 'superseded'])
     expect(rows).toMatchObject([{ state: 'free' }, { state: 'free' }, { state: 'held' }])
   })
 
-  it('would be told that they are superseded if their runs were settled (mutant)', async () => {
-    await mutate(database.pool(), 'settle', [['if (v_settlements[1]).run_id is null then', 'if false then']])
-    const { answers } = await settleUnrecorded(['w1', 'w2', 'w3'])
-    expect(answers).toEqual(['superseded', 'superseded', 'superseded'])
+  it('are told so when they were settled before, and nothing changes', async () => {
+    const works = ['w1', 'w2', 'w3'] as const
+    const { rows, settleAgain } = await settleUnrecorded(works)
+    expect(await settleAgain()).toEqual(['already_settled', 'already_settled', 'superseded'])
+    expect(await rowsOf(works)).toEqual(rows)
+  })
+
+  it('would be told that they are superseded if only a run could say it (mutant)', async () => {
+    await mutate(database.pool(), 'settle', [['case when r.id is null then', 'case when false then']])
+    const { settleAgain } = await settleUnrecorded(['x1', 'x2', 'x3'])
+    expect(await settleAgain()).toEqual(['superseded', 'superseded', 'superseded'])
   })
 })
 

@@ -29,7 +29,7 @@ describe('a record-only operation that takes over the run of a guarded one', () 
 
   it('would leave it held by nobody if only current attempts let go (mutant)', async () => {
     await mutate(database.pool(), 'settle', [
-      [`and c.state = 'held'\n    returning`, `and c.state = 'held' and i.is_current\n    returning`],
+      ['where c.identity = i.identity;', 'where c.identity = i.identity and i.n = any (v_settled);'],
     ])
     expect(await takeOver('mutant')).toMatchObject({ first: { settlement: 'superseded' }, state: 'held' })
   })

@@ -22,8 +22,21 @@ let open: (work: Work) => Promise<unknown>
 let sweep: () => Promise<unknown>
 let asking: ScriptedWorker
 
+type LeaveSo = (work: string, worker: ScriptedWorker) => Promise<unknown>
+
 /** How a work stood when it was asked for; each leaves it so under its own name. */
-const STATES: Readonly<Record<string, (work: string, worker: ScriptedWorker) => Promise<unknown>>> = {
+const STATES: Readonly<Record<string, LeaveSo>> = {
+  // First: a sweep is of the whole ledger.
+  'closed for its lost worker': async (work, worker) => {
+    await worker.admit(identify({ work }), 'first')
+    await worker.expire()
+    await sweep()
+  },
+  'closed for its lost worker, under a run id': async (work, worker) => {
+    await worker.admit(identify({ work, runId: randomUUID() }), 'first')
+    await worker.expire()
+    await sweep()
+  },
   'never seen': async () => {},
   'held by a worker that lives': (work, worker) => worker.admit(identify({ work }), 'first'),
   'held by a worker whose lease ran out': async (work, worker) => {
@@ -54,21 +67,49 @@ const STATES: Readonly<Record<string, (work: string, worker: ScriptedWorker) => 
     await worker.settle(await worker.admit(identify({ work }), 'second'), 'succeeded')
     await endCooldown(work)
   },
-  'closed for its lost worker': async (work, worker) => {
-    await worker.admit(identify({ work }), 'first')
-    await worker.expire()
-    await sweep()
-  },
   'opened at dispatch': (work) => open({ work }),
   'opened at dispatch under a run id': (work) => open({ work, runId: randomUUID() }),
   'held under a run id': (work, worker) => worker.admit(identify({ work, runId: randomUUID() }), 'first'),
   'cooling down under a run id': async (work, worker) =>
     worker.settle(await worker.admit(identify({ work, runId: randomUUID() }), 'first'), 'succeeded'),
-  'closed for its lost worker, under a run id': async (work, worker) => {
-    await worker.admit(identify({ work, runId: randomUUID() }), 'first')
-    await worker.expire()
-    await sweep()
-  },
+}
+
+/** What the rows say of each: the claim, with the lease of who holds it or the cooldown; and the run. */
+const STANDS: Readonly<Record<string, string>> = {
+  'closed for its lost worker': 'free; completed failed, attempt 1',
+  'closed for its lost worker, under a run id': 'free; completed failed, attempt 1',
+  'never seen': 'no claim; no run',
+  'held by a worker that lives': 'held, live; running pending, attempt 1',
+  'held by a worker whose lease ran out': 'held, expired; running pending, attempt 1',
+  'held under a retired term': 'held, retired; running pending, attempt 1',
+  'held without a run': 'held, live; no run',
+  'waiting for its retry': 'free; retrying pending, attempt 1',
+  'cooling down': 'cooling, not over; completed succeeded, attempt 1',
+  'past its cooldown': 'cooling, over; completed succeeded, attempt 1',
+  'ended without a cooldown': 'free; completed succeeded, attempt 1',
+  'ended at the second attempt, of another delivery, past its cooldown':
+    'cooling, over; completed succeeded, attempt 2',
+  'opened at dispatch': 'no claim; queued pending, attempt 0',
+  'opened at dispatch under a run id': 'no claim; queued pending, attempt 0',
+  'held under a run id': 'held, live; running pending, attempt 1',
+  'cooling down under a run id': 'cooling, not over; completed succeeded, attempt 1',
+}
+
+async function standOf(work: string): Promise<string> {
+  const { rows } = await database.pool().query(
+    `select coalesce((
+        select case c.state
+          when 'free' then 'free'
+          when 'held' then 'held, ' || case when l.retired_at is not null then 'retired'
+            when l.expires_at <= clock_timestamp() then 'expired' else 'live' end
+          else 'cooling, ' || case when c.cooldown_until <= clock_timestamp() then 'over' else 'not over' end end
+        from opsledger.job_claim c left join opsledger.worker_lease l on l.id = c.worker_id
+        where c.work_key = $1), 'no claim') || '; ' || coalesce((
+        select concat(r.status, ' ', r.outcome, ', attempt ', r.attempt)
+        from opsledger.operation_run r where r.work_key = $1), 'no run') as stand`,
+    [identify({ work }).workKey],
+  )
+  return rows[0].stand
 }
 
 const endCooldown = (work: string) =>
@@ -95,6 +136,10 @@ beforeAll(async () => {
   asking = await scriptedWorker(database.pool())
   for (const [state, leaveSo] of Object.entries(STATES))
     await leaveSo(state, await scriptedWorker(database.pool()))
+})
+
+it.each(Object.keys(STATES))('the work is as its name says: %s', async (state) => {
+  expect(await standOf(state)).toBe(STANDS[state])
 })
 
 const DELIVERIES = ['first', 'second', 'unknown'] as const

@@ -13,7 +13,19 @@ const CALLS: readonly [name: string, call: string][] = [
   ['sweep_runs', `sweep_runs(null, '{}', 1000, 1, null)`],
   ['lock_run', `lock_run('${randomUUID()}', 1)`],
   ['admit', `admit('[]', '${randomUUID()}', false)`],
+  [
+    'admit_one',
+    `admit_one('${randomUUID()}', '${randomUUID()}', 'w', 't', 'x', 'd', 1, 1, null, '${randomUUID()}', false, '{}')`,
+  ],
+  [
+    'admit_unopposed',
+    `admit_unopposed('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '${randomUUID()}', false, '{}')`,
+  ],
   ['settle', `settle('[]')`],
+  [
+    'settle_one',
+    `settle_one('${randomUUID()}', '${randomUUID()}', 1, 'completed', 'succeeded', 0, 0, 0, null, null, null, 0)`,
+  ],
   ['adopt', `adopt('[]', '${randomUUID()}')`],
   ['free_orphans', `free_orphans('[]', '${randomUUID()}', '[]', 1)`],
   ['sweep', `sweep(null, '{}', 1000, 1, null)`],

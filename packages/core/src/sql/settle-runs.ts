@@ -78,7 +78,7 @@ export const wasSettledFunction: SqlFile = (s) => `
 create function ${s}.was_settled(r ${s}.operation_run, p_fence bigint) returns boolean
 language sql stable
 return coalesce(
-  (r.fence = p_fence and r.status in ('retrying', 'completed'))
+  (r.fence = p_fence and r.status = 'completed')
   or exists (
     select from jsonb_array_elements(r.attempt_history) as a
     where (a ->> 'fence')::bigint = p_fence and a ->> 'outcome' <> 'lost'), false)`

@@ -2,63 +2,59 @@ import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/gu
 
 /**
  * Effect: where a claim still is at the attempt's fence, its run ends (or waits for its retry) and the claim is free,
- * cooling down when the attempt was terminal. Otherwise nothing is changed. Answers as `settle_runs`.
- * Lock: the claim rows by identity, then their runs. Clock: the database's, after the lock.
+ * cooling down when the attempt was terminal. A run that was taken over without its claim (by an operation that only
+ * records) is let be, and the claim is free at once. Otherwise nothing is changed. Answers as `settle_runs`.
+ * Lock: the claim rows by identity, then their runs; each is judged by what was read under its lock. Clock: the
+ * database's, after the locks.
  */
 export const settleFunction: SqlFile = (s) => `
 create function ${s}.settle(p_settlements jsonb)
 returns jsonb language plpgsql${planSettings} as $$
 declare
   v_settlements ${s}.run_settlement[];
-  v_freed ${s}.run_settlement[];
-  v_taken integer[];
-  v_answers jsonb[];
+  v_held ${s}.run_settlement[];
+  v_settled integer[];
+  v_answers jsonb[] := '{}';
 begin${transactionRules}
   select array_agg(x order by x.identity) into v_settlements
   from jsonb_populate_recordset(null::${s}.run_settlement, p_settlements) as x;
 
-  -- locked first: an update that has to wait for its row would have read the clock before
   with held as (
-    select i, c.identity, c.fence from unnest(v_settlements) as i
+    select i from unnest(v_settlements) as i
     join ${s}.job_claim c on c.identity = i.identity and c.fence = i.fence and c.state = 'held'
     for update of c
-  ), now as (
-    select (i).*, i as settlement, clock_timestamp() as at from held offset 0
-  ), judged as (
-    select i.*, i.run_id is null or exists (
-      select from ${s}.operation_run r where r.id = i.run_id and r.fence = i.fence and r.status = 'running') as is_current
-    from now as i
-  ), claim as (
-    -- a run that was taken over without its claim (by an operation that only records) leaves nothing to hold
-    update ${s}.job_claim c set
-      state = case when i.is_current and i.cooldown_ms > 0 then 'cooling' else 'free' end,
-      settled_at = i.at,
-      cooldown_until = case when i.is_current and i.cooldown_ms > 0
-        then i.at + i.cooldown_ms * interval '1 millisecond' end
-    from judged as i
-    where c.identity = i.identity and c.fence = i.fence and c.state = 'held'
-    returning i.settlement, i.is_current
   )
-  select array_agg(settlement) filter (where is_current), array_agg((settlement).n) filter (where not is_current)
-  into v_freed, v_taken from claim;
+  select array_agg(i) into v_held from held;
 
-  if (v_settlements[1]).run_id is null then
-    v_answers := array(
-      select jsonb_build_object('n', x.n, 'answer', 'settled', 'completedAt', clock_timestamp())
-      from unnest(v_freed) as x);
-  elsif v_freed is not null then
-    v_answers := ${s}.settle_runs(v_freed);
+  if v_held is not null then
+    if (v_held[1]).run_id is null then
+      v_answers := array(
+        select jsonb_build_object('n', x.n, 'answer', 'settled', 'completedAt', clock_timestamp())
+        from unnest(v_held) as x);
+    else
+      v_answers := ${s}.settle_runs(v_held);
+    end if;
+    v_settled := array(select (a ->> 'n')::integer from unnest(v_answers) as a where a ->> 'answer' = 'settled');
+
+    update ${s}.job_claim c set
+      state = case when i.n = any (v_settled) and i.cooldown_ms > 0 then 'cooling' else 'free' end,
+      settled_at = i.at,
+      cooldown_until = case when i.n = any (v_settled) and i.cooldown_ms > 0
+        then i.at + i.cooldown_ms * interval '1 millisecond' end
+    from (select x.identity, x.n, x.cooldown_ms, clock_timestamp() as at from unnest(v_held) as x offset 0) as i
+    where c.identity = i.identity;
+    if cardinality(v_held) = cardinality(v_settlements) then return to_jsonb(v_answers); end if;
   end if;
-  if cardinality(v_freed) = cardinality(v_settlements) then return to_jsonb(v_answers); end if;
 
-  return to_jsonb(coalesce(v_answers, '{}') || array(
+  return to_jsonb(v_answers || array(
     select jsonb_build_object('n', i.n, 'completedAt', r.completed_at, 'ending', ${s}.ending_of(r, i.fence), 'answer',
-      case when i.n = any (v_taken) and not ${s}.was_settled(r, i.fence) then 'superseded'
-        when c.state <> 'held' or ${s}.was_settled(r, i.fence) then 'already_settled' else 'superseded' end)
+      -- where no run says what became of the attempt, its claim does
+      case when case when r.id is null then c.state <> 'held' else ${s}.was_settled(r, i.fence) end
+        then 'already_settled' else 'superseded' end)
     from unnest(v_settlements) as i
     left join ${s}.job_claim c on c.identity = i.identity and c.fence = i.fence
     left join ${s}.operation_run r on r.id = i.run_id
-    where i.n <> all (array(select x.n from unnest(v_freed) as x))));
+    where i.n <> all (array(select x.n from unnest(v_held) as x))));
 end $$`
 
 /**

@@ -33,11 +33,7 @@ export const ADMIT_WITHOUT_EITHER = [
   ...SHORT_WITHOUT_LOCK,
 ].join(';')
 export const SETTLE_WITHOUT_FENCE = [
-  replacing(
-    settleFunction('opsledger', 'opsledger'),
-    ['and c.fence = i.fence', ''],
-    ['and r.fence = i.fence', ''],
-  ),
+  replacing(settleFunction('opsledger', 'opsledger'), ['and c.fence = i.fence', '']),
   replacing(
     settleOneFunction('opsledger', 'opsledger'),
     ['and fence = p_fence', ''],

@@ -103,7 +103,7 @@ export const SETTLEMENT_STATES: Readonly<Record<string, SettlementState>> = {
       return claim
     }),
   ),
-  'let go without its run (by hand)': alreadySettled(async (work) => {
+  'let go without its run (by hand)': superseded(async (work) => {
     const claim = await begin(work)
     await work.pool.query(
       `update opsledger.job_claim set state = 'free', settled_at = clock_timestamp() where identity = $1`,
@@ -111,8 +111,13 @@ export const SETTLEMENT_STATES: Readonly<Record<string, SettlementState>> = {
     )
     return claim
   }),
-  'let go as an orphan': alreadySettled(letGo),
-  'let go as an orphan, and pruned': alreadySettled(async (work) => pruneClaim(work, await letGo(work))),
+  'let go as an orphan': superseded(letGo),
+  'let go as an orphan, and pruned': superseded(async (work) => pruneClaim(work, await letGo(work))),
+  'let go as an orphan, its run taken over by one that only records': superseded(async (work) => {
+    const lost = await letGo(work)
+    await record(work)
+    return lost
+  }),
 
   'taken over by another worker': superseded(async (work) => (await takeOver(work)).lost),
   'taken over by another worker, which succeeded': superseded(async (work) => {
@@ -155,6 +160,11 @@ export const SETTLEMENT_STATES: Readonly<Record<string, SettlementState>> = {
     const lost = await begin(work)
     await sweep(work)
     return pruneClaim(work, lost)
+  }),
+  'settled before: its run pruned, and executed again': superseded(async (work) => {
+    const forgotten = await pruneRun(work, await succeed(work, 0))
+    await work.worker.settle(await begin(work, 'second'), 'succeeded')
+    return forgotten
   }),
   'pruned, claim and run': superseded(async (work) =>
     pruneRun(work, await pruneClaim(work, await succeed(work, 0))),
