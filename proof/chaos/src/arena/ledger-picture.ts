@@ -1,5 +1,6 @@
 import { createLedger, type Run } from '@opsledger/core'
 import { createGuard } from '@opsledger/dedupe'
+import { type Nanos, nanos } from '@opsledger/testing'
 import type pg from 'pg'
 
 /** What the tables say when all is over. */
@@ -7,6 +8,8 @@ export interface LedgerPicture {
   readonly runs: readonly RunPicture[]
   /** The process of each worker id. */
   readonly pids: ReadonlyMap<string, number>
+  /** Leases that were retired, while everybody was still there or by who went home. */
+  readonly retiredLeases: readonly LeasePicture[]
   /** Runs that were still running when everybody had gone, before the sweep. */
   readonly leftRunning: readonly RunningPicture[]
   /** Claims that living workers held although nothing was left to execute, for longer than letting go may take. */
@@ -50,6 +53,12 @@ interface RunningPicture {
   readonly pid: number
 }
 
+interface LeasePicture {
+  readonly pid: number
+  /** When it ran out, or would have, by the clock that the journal keeps. */
+  readonly expiresAt: Nanos
+}
+
 interface HeldPicture {
   readonly fence: number
   readonly workerId: string
@@ -86,6 +95,17 @@ export async function claimsHeldByLiving(pool: pg.Pool, workers: readonly Living
   }
 }
 
+/** The server's clock and the journal's tick alike on one machine: how far apart they are is seen once. */
+async function readRetiredLeases(pool: pg.Pool): Promise<LeasePicture[]> {
+  const askedAt = nanos()
+  const { rows } = await pool.query<{ pid: number; aheadUs: string }>(
+    `select pid, (extract(epoch from expires_at - clock_timestamp()) * 1000000)::bigint as "aheadUs"
+     from opsledger.worker_lease where retired_at is not null`,
+  )
+  const lookedAt = askedAt + (nanos() - askedAt) / 2n
+  return rows.map(({ pid, aheadUs }) => ({ pid, expiresAt: lookedAt + BigInt(aheadUs) * 1_000n }))
+}
+
 /** Sweeps as an operator would, then reads the tables with plain SQL. */
 export async function readLedger(
   url: string,
@@ -99,6 +119,7 @@ export async function readLedger(
      where r.status = 'running'`,
   )
   const leases = await pool.query<{ id: string; pid: number }>('select id, pid from opsledger.worker_lease')
+  const retiredLeases = await readRetiredLeases(pool)
   const ledger = createLedger({ connection: url })
   let first: Run[] = []
   let again: Run[] = []
@@ -137,6 +158,7 @@ export async function readLedger(
       reasonCode: row.reason_code,
       history: row.attempt_history,
     })),
+    retiredLeases,
     pids: new Map(leases.rows.map(({ id, pid }) => [id, pid])),
     leftRunning: running.rows,
     heldByLiving,

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest'
 import { overlapsOfFrozen } from '../../src/oracle/frozen.ts'
 import { Story } from '../support/story.ts'
 
-/** Nobody is expected to take work over sooner than 75 ms after its worker was frozen. */
 const LEASE_MS = 150
 
 /** Whether the overlap of attempt 1, of process 1, with attempt 2, which began at 200 ms, is left out of the promise. */
 function exempts(tell: (story: Story) => Story, mode: 'session' | 'lease' = 'lease', unlocked?: Set<number>) {
-  const story = tell(new Story().section(2, 200, 210, { pid: 2 }))
+  // The lease of process 1 ran out at 170 ms, if the story says nothing else of it.
+  const told = tell(new Story().section(2, 200, 210, { pid: 2 }))
+  const story = told.ledger.retiredLeases.length > 0 ? told : told.retired(1, 170)
   story.modes.set(1, mode).set(2, 'session')
   const { sections } = story.ruling()
   const [older, newer] = [1, 2].map((fence) => sections.find((one) => one.fence === fence)!)
@@ -32,10 +33,13 @@ test.each<[string, boolean, (story: Story) => Story]>([
   ['never thawed', false, (story) => story.frozen(1, 20, null)],
   ['another one frozen', false, (story) => story.frozen(2, 20, 230)],
   ['killed, not frozen', false, (story) => story.killed(1, 20)],
-  ['frozen just as long as it takes', true, (story) => story.frozen(1, 50, 125)],
-  ['frozen for less than that', false, (story) => story.frozen(1, 50, 124)],
-  ['taken as soon as can be', true, (story) => story.frozen(1, 125, 230)],
-  ['taken sooner than can be', false, (story) => story.frozen(1, 126, 230)],
+  ['frozen just before its lease ran out', true, (story) => story.frozen(1, 180, 230)],
+  ['frozen when its lease had run out', false, (story) => story.frozen(1, 181, 230)],
+  ['thawed just after its lease ran out', true, (story) => story.frozen(1, 20, 160)],
+  ['thawed before its lease ran out', false, (story) => story.frozen(1, 20, 159)],
+  ['taken as its lease ran out', true, (story) => story.frozen(1, 20, 230).retired(1, 210)],
+  ['taken before its lease ran out', false, (story) => story.frozen(1, 20, 230).retired(1, 211)],
+  ['whose lease nobody retired', false, (story) => story.frozen(1, 20, 230).retired(2, 170)],
   ['frozen when the other had begun', false, (story) => story.frozen(1, 210, 450)],
   ['frozen for a moment before that', true, (story) => story.frozen(1, 5, 10).frozen(1, 20, 230)],
   ['killed after that', true, (story) => story.frozen(1, 20, 230).killed(1, 239)],

@@ -21,6 +21,7 @@ export class Story {
   readonly modes = new Map<number, 'session' | 'lease'>()
   ledger: { -readonly [K in keyof Omit<LedgerPicture, 'runs' | 'pids'>]: LedgerPicture[K] } = {
     leftRunning: [],
+    retiredLeases: [],
     heldByLiving: [],
     heldClaims: 0,
     sweptFirst: 0,
@@ -48,6 +49,11 @@ export class Story {
     const counts = { total: fence, processed: fence, failed: 0 }
     this.marks.push({ mark: 'started', at: at(from), pid, work, fence, runId, attempt: 1, deliveryId })
     if (to !== null) this.marks.push({ mark: 'ended', at: at(to), pid, fence, ending, counts })
+    return this
+  }
+  /** A lease of this process ran out, and was retired. */
+  retired(pid: number, when: number) {
+    this.ledger.retiredLeases = [...this.ledger.retiredLeases, { pid, expiresAt: at(when) }]
     return this
   }
   /** The handler of this attempt is about to settle it in a transaction of its own. */
