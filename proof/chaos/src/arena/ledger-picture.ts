@@ -96,7 +96,7 @@ export async function claimsHeldByLiving(pool: pg.Pool, workers: readonly Living
 }
 
 /** The server's clock and the journal's tick alike on one machine: how far apart they are is seen once. */
-async function readRetiredLeases(pool: pg.Pool): Promise<LeasePicture[]> {
+export async function readRetiredLeases(pool: pg.Pool): Promise<LeasePicture[]> {
   const askedAt = nanos()
   const { rows } = await pool.query<{ pid: number; aheadUs: string }>(
     `select pid, (extract(epoch from expires_at - clock_timestamp()) * 1000000)::bigint as "aheadUs"
