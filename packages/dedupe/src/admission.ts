@@ -68,7 +68,7 @@ export function createAdmission(
           // Whether it admitted, or still will, is unknown: nobody must wait for a claim that nobody executes.
           for (const { request } of asks) {
             const runId = request.job.runId ?? request.newRunId
-            orphans.suspect({ ...workOf({ request }), runId })
+            orphans.suspect({ ...askedWorkOf({ request }), runId })
           }
         } else if (session !== null) {
           // Session locks outlive the statement that failed.
@@ -87,7 +87,10 @@ export function createAdmission(
         return { ...answer, workerId }
       })
     }
-    return registry.asking(asks.map(workOf), retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed))
+    return registry.asking(
+      asks.map(askedWorkOf),
+      retrying(attempt, runtime.admissionTimeoutMs, runtime.isClosed),
+    )
   }
   const batcherOf = (way: Way) => createBatcher((asks: readonly Ask[]) => send(way, asks), batching(runtime))
   // A statement's requests are of one kind.
@@ -117,7 +120,7 @@ export function createAdmission(
       if (answer.verdict === 'not_this_scope') throw new ScopeMismatchError(request.job.runId!)
       if (answer.verdict === 'own_orphan') {
         // Its answer may be on its way, on another connection, and asked for under another name of the same work.
-        if (!registry.isAlive(answer.fence)) await registry.answered([workOf({ request })])
+        if (!registry.isAlive(answer.fence)) await registry.answered([askedWorkOf({ request })])
         if (registry.isAlive(answer.fence)) liveFences = [...liveFences, answer.fence]
         else orphanFence = answer.fence
         if (round < MAX_ROUNDS) continue
@@ -168,7 +171,7 @@ export function createAdmission(
   }
 }
 
-const workOf = ({ request: { job } }: Pick<Ask, 'request'>): AskedWork => ({
+const askedWorkOf = ({ request: { job } }: Pick<Ask, 'request'>): AskedWork => ({
   identity: job.identity,
   workKey: job.workKey,
   isNamed: job.runId !== null,

@@ -306,6 +306,17 @@ describe.each(['session', 'lease'] as const)(
   },
 )
 
+/** What both short ways look at, taken away; `work` is what they call it by. */
+const looksFor = (work: string): [what: string, from: string, to: string][] => [
+  ['who holds the claim', "c.state = 'held'\n", 'false\n'],
+  ['the cooldown', 'c.cooldown_until > clock_timestamp()', 'false'],
+  ['earlier attempts of the last run', 'r.attempt_history is not null', 'false'],
+  ['whether the last run was lost', "r.outcome = 'failed' and", 'false and'],
+  ['claims of the work under other identities', `o.work_key = ${work} and`, 'false and'],
+  ['the open run', `r.work_key = ${work} and r.completed_at is null`, 'false'],
+  ['what became of the delivery', 'r.completed_at is not null and', 'false and'],
+]
+
 describe('of one delivery, that would show if it did not look at', () => {
   const sound = admitOneFunction('opsledger', 'opsledger')
   afterEach(() => database.pool().query(replacing(sound)))
@@ -316,13 +327,7 @@ describe('of one delivery, that would show if it did not look at', () => {
       `if (${tryLock('v_lock_key')})`,
       `if (${tryLock('v_lock_key')} is not null)`,
     ],
-    ['who holds the claim', "c.state = 'held'\n", 'false\n'],
-    ['the cooldown', 'c.cooldown_until > clock_timestamp()', 'false'],
-    ['earlier attempts of the last run', 'r.attempt_history is not null', 'false'],
-    ['whether the last run was lost', "r.outcome = 'failed' and", 'false and'],
-    ['claims of the work under other identities', 'o.work_key = p_work and', 'false and'],
-    ['the open run', 'r.work_key = p_work and r.completed_at is null', 'false'],
-    ['what became of the delivery', 'r.completed_at is not null and', 'false and'],
+    ...looksFor('p_work'),
     ['how often it was tried', 'p_delivery, p_attempt, p_maximum', 'p_delivery, p_maximum, p_attempt'],
     [
       'how often it was tried, of what it hands on',
@@ -367,13 +372,7 @@ describe('of many, that would show if it did not look at', () => {
 
   it.each<[what: string, from: string, to: string]>([
     ['whether the lock was had', 'where got and', 'where true and'],
-    ['who holds the claim', "c.state = 'held'\n", 'false\n'],
-    ['the cooldown', 'c.cooldown_until > clock_timestamp()', 'false'],
-    ['earlier attempts of the last run', 'r.attempt_history is not null', 'false'],
-    ['whether the last run was lost', "r.outcome = 'failed' and", 'false and'],
-    ['claims of the work under other identities', 'o.work_key = q.work and', 'false and'],
-    ['the open run', 'r.work_key = q.work and r.completed_at is null', 'false'],
-    ['what became of the delivery', 'r.completed_at is not null and', 'false and'],
+    ...looksFor('q.work'),
     [
       'how often it was tried',
       '(work, run, workspace_id, tenant_id, type, delivery_id, attempt, maximum, context, fence, at)',

@@ -5,7 +5,7 @@ import { planSettings, type SqlFile, transactionRules } from '@opsledger/core/gu
  * cooling down when the attempt was terminal. A run that was taken over without its claim (by an operation that only
  * records) is let be, and the claim is free at once. Otherwise nothing is changed. Answers as `settle_runs`.
  * Lock: the claim rows by identity, then their runs; each is judged by what was read under its lock. Clock: the
- * database's, after the locks.
+ * database's; cooldowns begin after all of these locks.
  */
 export const settleFunction: SqlFile = (s) => `
 create function ${s}.settle(p_settlements jsonb)
@@ -60,7 +60,7 @@ end $$`
 /**
  * Effect: `settle` for a single settlement of a recorded run, whose values are parameters (as with `admit_one`). Where
  * the claim or its run is not at the attempt's fence any more, `settle` decides, and answers.
- * Lock: the claim row, then its run. Clock: the database's, after the locks.
+ * Lock: the claim row, then its run. Clock: the database's; the cooldown begins after both locks.
  */
 export const settleOneFunction: SqlFile = (s) => `
 create function ${s}.settle_one(
